@@ -51,8 +51,14 @@ def load(folder: Path, pattern: str = "*.yaml") -> list[dict[str, Any]]:
 
 
 def crd(obj: dict[str, Any]) -> dict[str, Any]:
-    """Label a CRD; its conversion is filled in at start."""
+    """Label a CRD, and serve the version that is stored alone.
+
+    While an older one is served too, the API server has each write converted to it, by a webhook, to keep track
+    of its fields: for nobody, since no client here speaks the older one.
+    """
     metadata = obj["metadata"]
+    versions = obj["spec"]["versions"]
+    obj["spec"]["versions"] = [version for version in versions if version["storage"]]
     metadata["labels"] = {**metadata.get("labels", {}), **LABELS}
     return obj
 
@@ -62,18 +68,16 @@ def rbac(folder: Path) -> list[dict[str, Any]]:
     objects = []
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "moorage:cluster-api"}
     for obj in load(folder):
-        if obj["kind"] in ("Kustomization", "ServiceAccount"):
+        # The aggregated role is filled in by a controller, seconds after Cluster API would need it; the one
+        # provider that there is here is bound by itself (embedded.yaml).
+        if obj["kind"] in ("Kustomization", "ServiceAccount") or "aggregationRule" in obj:
             continue
         obj["metadata"]["name"] = f"capi-{obj['metadata']['name']}"
         obj["metadata"].setdefault("labels", {}).update(LABELS)
         if obj["kind"] in ("Role", "RoleBinding"):
             obj["metadata"]["namespace"] = "capi-system"
-        if obj["metadata"]["name"] == "capi-manager-role":
-            obj["metadata"]["labels"]["cluster.x-k8s.io/aggregate-to-manager"] = "true"
         if "roleRef" in obj:
-            role = obj["roleRef"]["name"]
-            # As the release does: providers' roles are aggregated with the manager's own.
-            obj["roleRef"]["name"] = "capi-" + ("aggregated-manager-role" if role == "manager-role" else role)
+            obj["roleRef"]["name"] = f"capi-{obj['roleRef']['name']}"
             obj["subjects"] = [subject]
         objects.append(obj)
     return objects

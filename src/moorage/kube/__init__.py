@@ -1,0 +1,1 @@
+"""Talking to any API server: connect, read, apply, watch, wait."""

@@ -1,0 +1,55 @@
+"""Connecting to an API server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+from lightkube import AsyncClient, KubeConfig
+from lightkube.core.exceptions import ConfigError
+
+from moorage.errors import MoorageError
+
+TIMEOUT_SECONDS = 30.0
+
+UNUSABLE = (ConfigError, OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError)
+"""What lightkube raises for a file that is missing, or that is no kubeconfig."""
+
+
+class KubeconfigError(MoorageError):
+    """A kubeconfig that cannot be used."""
+
+
+def connect(kubeconfig: Path | dict[str, Any], *, timeout_seconds: float = TIMEOUT_SECONDS) -> AsyncClient:
+    """Return a client for the current context of a kubeconfig (a file, or its parsed content).
+
+    Nothing is sent yet. Proxies of the environment are not asked: an API server is addressed directly.
+
+    Raises:
+        KubeconfigError: the file is missing or is not a kubeconfig.
+    """
+    try:
+        if isinstance(kubeconfig, Path):
+            content = yaml.safe_load(kubeconfig.expanduser().read_text())
+            config = KubeConfig.from_dict(_with_known_exec_version(content), fname=kubeconfig)
+        else:
+            config = KubeConfig.from_dict(_with_known_exec_version(kubeconfig))
+        return AsyncClient(config=config, timeout=httpx2.Timeout(timeout_seconds), trust_env=False)
+    except UNUSABLE as error:
+        where = kubeconfig if isinstance(kubeconfig, Path) else "this kubeconfig"
+        raise KubeconfigError(
+            f"{where} cannot be used: {error}", hint="`moorage status` shows whether the platform is there"
+        ) from error
+
+
+def _with_known_exec_version(config: dict[str, Any]) -> dict[str, Any]:
+    """Lightkube runs credential plugins of v1beta1; v1 asks and answers the same."""
+    users = []
+    for entry in config.get("users", ()):
+        user = dict(entry.get("user") or {})
+        if "exec" in user:
+            user["exec"] = {**user["exec"], "apiVersion": "client.authentication.k8s.io/v1beta1"}
+        users.append({**entry, "user": user})
+    return {**config, "users": users}

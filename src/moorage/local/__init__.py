@@ -1,0 +1,1 @@
+"""The embedded platform: processes, control planes and certificates on this machine."""

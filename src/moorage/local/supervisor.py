@@ -1,0 +1,394 @@
+"""The supervisor (supervisord): started, asked, told, stopped.
+
+It is spoken to over a Unix socket that only its owner may open. Its programs are files in ``programs/``: what
+is in the folder is what runs, so that a supervisor that comes back brings everything back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from moorage.files import PRIVATE_FILE, write_if_changed
+from moorage.local.errors import NotRunningError, PlatformError, explained
+from moorage.local.home import Home
+from moorage.local.programs import SUPERVISED, Program, program_config, supervisor_config
+
+_START_SECONDS = 15.0
+_STOP_SECONDS = 60.0
+_ANSWER_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
+
+_AT_REST = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
+_NO_WAIT = False  # XML-RPC knows no keywords
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """What the supervisor says of a program."""
+
+    name: str
+    state: str
+    pid: int | None
+    started: float | None
+    detail: str
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self.state in ("RUNNING", "STARTING") and self.pid is not None
+
+
+class Supervisor:
+    """The supervisor of one platform. Calls may be made from several processes at once.
+
+    Args:
+        home: the platform's.
+        answer_seconds: after which it counts as hanging.
+    """
+
+    def __init__(self, home: Home, *, answer_seconds: float = _ANSWER_SECONDS) -> None:
+        self._home = home
+        self._answer_seconds = answer_seconds
+
+    def is_running(self) -> bool:
+        """Say whether the supervisor answers."""
+        try:
+            return bool(self._call(lambda rpc: rpc.supervisor.getState()["statename"] == "RUNNING"))
+        except NotRunningError:
+            return False
+
+    @property
+    def pid(self) -> int | None:
+        """The supervisor's process, when it is alive."""
+        try:
+            pid = int(self._home.supervisor_pid.read_text())
+            process = psutil.Process(pid)
+            ours = process.environ().get(SUPERVISED) == str(self._home.root)
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return pid if ours and process.status() != psutil.STATUS_ZOMBIE else None
+
+    def start(self) -> bool:
+        """Start the supervisor, and with it every program that it is to keep; say whether that was needed.
+
+        What a killed predecessor left running is ended first: a supervisor cannot adopt processes.
+
+        Raises:
+            PlatformError: it does not come up; its own words are in the message.
+        """
+        if self.is_running():
+            return False
+        self.end_orphans()
+        home = self._home
+        config = supervisor_config(
+            socket=home.socket,
+            pid_file=home.supervisor_pid,
+            log=home.log("supervisor"),
+            programs=home.programs,
+        )
+        with explained(home.root):
+            write_if_changed(home.supervisor_config, config)
+            home.socket.unlink(missing_ok=True)
+            home.log("supervisor-start").touch(PRIVATE_FILE)
+            output = home.log("supervisor-start").open("wb")
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment[SUPERVISED] = str(home.root)
+        with output:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "supervisor.supervisord",
+                    "--nodaemon",
+                    "-c",
+                    str(home.supervisor_config),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=home.root,
+                start_new_session=True,
+                umask=0o077,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.is_running():
+            if process.poll() is not None or time.monotonic() > deadline:
+                said = home.log("supervisor-start").read_text(errors="replace").strip().splitlines()
+                raise PlatformError(
+                    f"the supervisor did not start: {said[-1] if said else 'it said nothing'}",
+                    hint=f"its log is {home.log('supervisor')}",
+                )
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def stop(self, *, last: Container[str] = ()) -> None:
+        """End every process of the platform, politely first.
+
+        Args:
+            last: programs that are ended when all others have.
+        """
+        pid = self.pid
+        if pid is not None:
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                if self._quiesce(last):
+                    process.terminate()
+                    with suppress(psutil.TimeoutExpired):
+                        process.wait(_STOP_SECONDS)
+                process.kill()
+                process.wait(_STOP_SECONDS)
+        self.end_orphans()
+
+    def end_orphans(self) -> list[int]:
+        """Kill the platform's processes that no supervisor looks after, and return their ids."""
+        ended: list[int] = []
+        deadline = time.monotonic() + _STOP_SECONDS
+        # Again until there are none: they may start others while they are looked for.
+        while (orphans := self._orphans()) and time.monotonic() < deadline:
+            for process in orphans:
+                _kill(process)
+            gone, _ = psutil.wait_procs(orphans, timeout=_STOP_SECONDS)
+            ended += [process.pid for process in gone]
+        return ended
+
+    def hurry(self) -> None:
+        """Start those programs now that failed to start and are waiting for their next attempt.
+
+        Raises:
+            NotRunningError: there is no supervisor.
+        """
+
+        def again(rpc: Any) -> None:
+            for item in rpc.supervisor.getAllProcessInfo():
+                if item["statename"] == "BACKOFF":
+                    _ignoring(Faults.NOT_RUNNING, partial(rpc.supervisor.stopProcess, item["name"]))
+                    _ignoring(
+                        Faults.ALREADY_STARTED, partial(rpc.supervisor.startProcess, item["name"], _NO_WAIT)
+                    )
+
+        self._call(again)
+
+    def put(self, programs: Iterable[Program]) -> list[str]:
+        """Keep these programs alive; those that have changed are restarted. Return the names of what moved.
+
+        Raises:
+            NotRunningError: there is no supervisor.
+            PlatformError: the disk is full, or the supervisor refuses.
+        """
+        programs = list(programs)
+        with explained(self._home.root):
+            for program in programs:
+                path = self._home.programs / f"{program.name}.ini"
+                write_if_changed(path, program_config(program, self._home.log(program.name)))
+        return self._call(lambda rpc: self._bring_in(rpc, [program.name for program in programs]))
+
+    def remove(self, names: Iterable[str]) -> None:
+        """End programs and forget them; those that are not known are none.
+
+        Raises:
+            NotRunningError: there is no supervisor; the programs are forgotten all the same.
+        """
+        names = list(names)
+        for name in names:
+            (self._home.programs / f"{name}.ini").unlink(missing_ok=True)
+        self._call(lambda rpc: self._take_out(rpc, names))
+        for name in names:
+            for log in self._home.logs.glob(f"{name}.log*"):
+                log.unlink(missing_ok=True)
+
+    def restart(self, name: str) -> None:
+        """End a program's process and start it again."""
+
+        def again(rpc: Any) -> None:
+            rpc.supervisor.stopProcessGroup(name)
+            rpc.supervisor.startProcess(name, _NO_WAIT)
+
+        self._call(again)
+
+    def declared(self, prefix: str = "") -> list[str]:
+        """Return the names of the programs that are to be kept, whether or not a supervisor runs."""
+        return sorted(path.stem for path in self._home.programs.glob("*.ini") if path.stem.startswith(prefix))
+
+    def statuses(self) -> dict[str, ProcessStatus]:
+        """Return what the supervisor says of each program.
+
+        Raises:
+            NotRunningError: there is no supervisor.
+        """
+        answer: list[dict[str, Any]] = self._call(lambda rpc: rpc.supervisor.getAllProcessInfo())
+        return {
+            item["name"]: ProcessStatus(
+                name=item["name"],
+                state=item["statename"],
+                pid=item["pid"] or None,
+                started=float(item["start"]) if item["pid"] else None,
+                detail=item["spawnerr"] or item["description"],
+            )
+            for item in answer
+        }
+
+    def _orphans(self) -> list[psutil.Process]:
+        spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        if self.is_running() and (pid := self.pid) is not None:
+            with suppress(psutil.NoSuchProcess):
+                spared |= {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
+        return [process for process in platform_processes(self._home) if process.pid not in spared]
+
+    def _quiesce(self, last: Container[str]) -> bool:
+        """End all programs but the last ones side by side: the supervisor itself ends one after the other.
+
+        Say whether the supervisor may be asked to end the rest.
+        """
+
+        def end(rpc: Any) -> None:
+            names = {item["name"] for item in rpc.supervisor.getAllProcessInfo() if item["name"] not in last}
+            for name in sorted(names):
+                _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
+            deadline = time.monotonic() + _STOP_SECONDS
+            while time.monotonic() < deadline and any(
+                item["name"] in names and item["pid"] for item in rpc.supervisor.getAllProcessInfo()
+            ):
+                time.sleep(_POLL_SECONDS)
+
+        try:
+            self._call(end)
+        except NotRunningError:
+            return True  # it is ending already
+        except PlatformError:
+            return False
+        return True
+
+    def _bring_in(self, rpc: Any, names: list[str]) -> list[str]:
+        # The supervisor itself compares what runs with what the files say: nothing that a killed caller of
+        # ours had written but not yet told it about is missed.
+        added, changed, _ = rpc.supervisor.reloadConfig()[0]
+        self._take_out(rpc, [name for name in names if name in changed])
+        moved = [name for name in names if name in added or name in changed]
+        for name in moved:
+            _ignoring(Faults.ALREADY_ADDED, partial(rpc.supervisor.addProcessGroup, name))
+        # A caller that was killed while it removed a program has left it stopped, but known.
+        for name in [name for name in names if name not in moved]:
+            while (state := rpc.supervisor.getProcessInfo(name)["statename"]) == "STOPPING":
+                time.sleep(_POLL_SECONDS)
+            if state in _AT_REST:
+                _ignoring(Faults.ALREADY_STARTED, partial(rpc.supervisor.startProcess, name, _NO_WAIT))
+                moved.append(name)
+        return moved
+
+    def _take_out(self, rpc: Any, names: list[str]) -> None:
+        for name in names:  # all are told to end before the first is waited for
+            _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
+        deadline = time.monotonic() + _STOP_SECONDS
+        for name in names:
+            # The supervisor kills what does not end in its time; until then it refuses to forget it.
+            while not _ignoring(Faults.BAD_NAME, partial(_forget, rpc, name)):
+                if time.monotonic() > deadline:
+                    raise PlatformError(f"{name} does not end", hint="`moorage doctor` says what is wrong")
+                time.sleep(_POLL_SECONDS)
+                # Once more: whoever put it at the same time may have started it again.
+                _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
+
+    def _call(self, ask: Callable[[Any], Answer]) -> Answer:
+        transport = _Transport(self._home.socket, self._answer_seconds)
+        try:
+            return ask(xmlrpc.client.ServerProxy("http://localhost", transport=transport))
+        except (ConnectionError, FileNotFoundError, http.client.HTTPException) as error:
+            raise NotRunningError(self._home.root) from error
+        except (TimeoutError, BlockingIOError) as error:  # the latter: too many wait for it already
+            raise PlatformError(
+                f"the supervisor of {self._home.root} does not answer", hint="`moorage down` ends it"
+            ) from error
+        except xmlrpc.client.Error as error:
+            said = error.faultString if isinstance(error, xmlrpc.client.Fault) else str(error)
+            raise PlatformError(
+                f"the supervisor refuses: {said}", hint=f"its log is {self._home.log('supervisor')}"
+            ) from error
+        finally:
+            transport.close()
+
+
+def platform_processes(home: Home) -> list[psutil.Process]:
+    """Return every process that was started for a platform, by the mark in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.environ().get(SUPERVISED) == str(home.root)
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+async def in_thread(work: Callable[[], Answer]) -> Answer:
+    """Do blocking work beside the event loop; it is finished even when the caller is cancelled."""
+    return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
+        super().__init__("localhost", timeout=timeout_seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class _Transport(SupervisorTransport):  # type: ignore[misc]  # the package has no types
+    """Supervisor's transport, that gives up on one that hangs."""
+
+    def __init__(self, path: Path, timeout_seconds: float) -> None:
+        super().__init__(serverurl=f"unix://{path}")
+        self._get_connection = lambda: _UnixConnection(path, timeout_seconds)
+
+
+def _forget(rpc: Any, name: str) -> bool:
+    """Take a program out of the supervisor; say whether it is out."""
+    try:
+        rpc.supervisor.removeProcessGroup(name)
+    except xmlrpc.client.Fault as error:
+        if error.faultCode == Faults.STILL_RUNNING:
+            return False
+        raise
+    return True
+
+
+def _ignoring(fault: int, call: Callable[[], Any]) -> Any:
+    """Call, and take one fault for the answer "it is so already"."""
+    try:
+        return call()
+    except xmlrpc.client.Fault as error:
+        if error.faultCode != fault:
+            raise
+        return True
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return
