@@ -15,9 +15,11 @@ from moorage.kube.kinds import (
     CLUSTER_ROLE_BINDING,
     CRD,
     MACHINE_TYPE,
+    MUTATING_WEBHOOK,
     NAMESPACE,
     ROLE,
     ROLE_BINDING,
+    VALIDATING_WEBHOOK,
     Kind,
     Object,
 )
@@ -30,12 +32,6 @@ DIGEST = "moorage.dev/manifest-digest"
 _PATIENCE_SECONDS = 60.0
 
 _ADMISSION = "admissionregistration.k8s.io"
-VALIDATING_WEBHOOKS = Kind(
-    _ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=False
-)
-MUTATING_WEBHOOKS = Kind(
-    _ADMISSION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False
-)
 ADMISSION_POLICY = Kind(
     _ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
 )
@@ -56,11 +52,11 @@ _KINDS = {
         CLUSTER_ROLE_BINDING,
         CRD,
         MACHINE_TYPE,
-        MUTATING_WEBHOOKS,
+        MUTATING_WEBHOOK,
         NAMESPACE,
         ROLE,
         ROLE_BINDING,
-        VALIDATING_WEBHOOKS,
+        VALIDATING_WEBHOOK,
     )
 }
 # PyYAML's own loader takes five seconds for Cluster API's CRDs, libyaml's a fifth of one.
@@ -86,22 +82,13 @@ def parse(text: str) -> list[Object]:
 
 
 def webhooks_by_url(obj: Object, server: str, authority: str) -> Object:
-    """Point a webhook configuration's or a CRD's webhooks at a server, in place of a Service.
+    """Point a webhook configuration's webhooks at a server, in place of a Service.
 
     Args:
-        obj: the configuration, or a CRD.
+        obj: the configuration.
         server: ``https://host:port``.
         authority: who signed the server's certificate, in base64.
     """
-    if obj["kind"] == CRD.kind:
-        if len(obj["spec"]["versions"]) == 1:
-            return obj
-        client = {"url": f"{server}/convert", "caBundle": authority}
-        conversion = {
-            "strategy": "Webhook",
-            "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": client},
-        }
-        return {**obj, "spec": {**obj["spec"], "conversion": conversion}}
     return {**obj, "webhooks": [_by_url(hook, server, authority) for hook in obj["webhooks"]]}
 
 

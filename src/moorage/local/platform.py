@@ -20,7 +20,7 @@ from lightkube import AsyncClient
 from moorage import __version__
 from moorage.files import PRIVATE_FILE, replace_file, write_if_changed
 from moorage.kube.client import connect
-from moorage.kube.kinds import CRD, MACHINE_TYPE, NAMESPACE, Kind, Object
+from moorage.kube.kinds import MACHINE_TYPE, NAMESPACE, Kind, Object
 from moorage.kube.objects import is_status, list_objects, poll
 from moorage.local import kubeconfig, manifests
 from moorage.local.controlplane import API_SERVER, CONTROLLER_MANAGER, ETCD
@@ -253,17 +253,12 @@ async def _administrator(management: ManagementPlane) -> AsyncIterator[AsyncClie
 
 async def _install(client: AsyncClient, management: ManagementPlane) -> None:
     authority = b64encode(management.plane.pki.certificate("ca").read_bytes()).decode()
-    cluster_api = [
-        manifests.webhooks_by_url(obj, management.webhook_server, authority)
-        for name in ("cluster-api-crds.yaml", "cluster-api-webhooks.yaml")
-        for obj in manifests.load(name)
-    ]
-    crds = [
-        *(obj for obj in cluster_api if obj["kind"] == CRD.kind),
-        *manifests.load_folder("api", "crds"),
-    ]
+    crds = [*manifests.load("cluster-api-crds.yaml"), *manifests.load_folder("api", "crds")]
     rest = [
-        *(obj for obj in cluster_api if obj["kind"] != CRD.kind),
+        *(
+            manifests.webhooks_by_url(obj, management.webhook_server, authority)
+            for obj in manifests.load("cluster-api-webhooks.yaml")
+        ),
         *manifests.load("cluster-api-rbac.yaml"),
         *manifests.load("embedded.yaml"),
         *manifests.load_folder("manifests"),

@@ -8,8 +8,10 @@ the management cluster). Here are only processes, files and ports, all of which 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -32,6 +34,9 @@ from moorage.local.supervisor import Supervisor, in_thread
 from moorage.toolchain import locate
 
 COMPONENTS = (API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK)
+
+# Who makes a cluster and who removes it take turns: one would read certificates that the other is replacing.
+_turns: defaultdict[tuple[Path, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
 _ABOUT = "about.json"
 _ADMIN = "admin"
@@ -101,6 +106,11 @@ async def ensure_control_plane(home: Home, spec: UserClusterSpec, keys: ClusterK
         NotRunningError: the platform's supervisor is not there.
         PlatformError: the disk is full.
     """
+    async with _turns[home.root, spec.id]:
+        return await _ensure(home, spec, keys)
+
+
+async def _ensure(home: Home, spec: UserClusterSpec, keys: ClusterKeys) -> ControlPlaneState:
     plane = await in_thread(lambda: _prepare(home, spec, keys))
     supervisor = Supervisor(home)
     await in_thread(lambda: supervisor.put([controlplane.api_server(plane)]))
@@ -150,6 +160,11 @@ async def remove_control_plane(home: Home, cluster_id: str) -> None:
     if cluster_id in ("", ".", "..") or "/" in cluster_id:  # would reach further than one cluster
         msg = f"{cluster_id!r} is not the id of a cluster"
         raise ValueError(msg)
+    async with _turns[home.root, cluster_id]:
+        await _remove(home, cluster_id)
+
+
+async def _remove(home: Home, cluster_id: str) -> None:
     supervisor = Supervisor(home)
     # By its declaration, not by the list above: an older Moorage may have run other components.
     names = await in_thread(lambda: supervisor.declared(f"{cluster_id}."))

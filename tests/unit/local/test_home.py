@@ -43,9 +43,9 @@ def test_its_folders_are_the_owners_alone_also_when_they_were_not(home: Home) ->
     assert modes == {True: 0o700, False: 0o600}
 
 
-def test_a_folder_with_other_things_in_it_is_nobodys_home(tmp_path: Path) -> None:
-    root = tmp_path / "work"
-    root.mkdir()
+def test_a_folder_with_other_things_in_it_is_nobodys_home(home: Home) -> None:
+    root = home.root / "work"
+    root.mkdir(parents=True)
     (root / "logs").mkdir()
     with pytest.raises(PlatformError, match="has other things in it") as raised:
         Home(root).create()
@@ -53,8 +53,9 @@ def test_a_folder_with_other_things_in_it_is_nobodys_home(tmp_path: Path) -> Non
     assert [path.name for path in root.iterdir()] == ["logs"]
 
 
-def test_an_empty_folder_may_become_a_home(tmp_path: Path) -> None:
-    assert Home(tmp_path).create().marker.exists()
+def test_an_empty_folder_may_become_a_home(home: Home) -> None:
+    (home.root / "work").mkdir(parents=True)
+    assert Home(home.root / "work").create().marker.exists()
 
 
 def test_a_path_that_no_socket_can_have_is_refused_before_anything_is_made(tmp_path: Path) -> None:

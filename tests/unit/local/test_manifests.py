@@ -31,30 +31,18 @@ def test_webhooks_are_asked_by_url_and_keep_everything_else(kind: str) -> None:
     assert obj["webhooks"] == [hook("/a"), hook("/b")], "the argument is not changed"
 
 
-def test_a_crd_of_several_versions_is_converted_by_url() -> None:
-    crd = {
-        "kind": "CustomResourceDefinition",
-        "spec": {"group": "g", "versions": [{"name": "v1beta1"}, {"name": "v1beta2"}]},
-    }
-    conversion = manifests.webhooks_by_url(crd, SERVER, AUTHORITY)["spec"]["conversion"]
-    assert conversion["strategy"] == "Webhook"
-    assert conversion["webhook"]["clientConfig"] == {"url": f"{SERVER}/convert", "caBundle": AUTHORITY}
-    assert "conversion" not in crd["spec"]
-
-
-def test_a_crd_of_one_version_needs_no_conversion() -> None:
-    crd = {"kind": "CustomResourceDefinition", "spec": {"group": "g", "versions": [{"name": "v1"}]}}
-    assert manifests.webhooks_by_url(crd, SERVER, AUTHORITY) == crd
-
-
-@pytest.mark.parametrize("name", ["cluster-api-crds.yaml", "cluster-api-webhooks.yaml"])
-def test_nothing_of_cluster_apis_is_left_that_points_to_a_service(name: str) -> None:
-    pointed = [manifests.webhooks_by_url(obj, SERVER, AUTHORITY) for obj in manifests.load(name)]
-    assert pointed
-    text = yaml.safe_dump(pointed)
+def test_no_webhook_of_cluster_apis_is_left_that_points_to_a_service() -> None:
+    configurations = manifests.load("cluster-api-webhooks.yaml")
+    text = yaml.safe_dump([manifests.webhooks_by_url(obj, SERVER, AUTHORITY) for obj in configurations])
     assert "webhook-service" not in text
     assert "cert-manager" not in text
     assert f"{SERVER}/" in text
+
+
+def test_no_crd_of_cluster_apis_needs_a_conversion() -> None:
+    for crd in manifests.load("cluster-api-crds.yaml"):
+        assert [version["storage"] for version in crd["spec"]["versions"]] == [True], crd["metadata"]["name"]
+        assert "conversion" not in crd["spec"]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +51,7 @@ def test_nothing_of_cluster_apis_is_left_that_points_to_a_service(name: str) -> 
         "cluster-api-crds.yaml",
         "cluster-api-webhooks.yaml",
         "cluster-api-rbac.yaml",
+        "embedded.yaml",
         "machine-types.yaml",
         "user-cluster.yaml",
     ],

@@ -1,0 +1,1 @@
+"""One KubernetesCluster: made through Cluster API, and its state rolled up."""

@@ -1,0 +1,1 @@
+"""One Project: its namespace, its members' rights, its use of its quota."""

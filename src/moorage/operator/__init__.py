@@ -1,0 +1,1 @@
+"""The operator: one process that answers admission, and, when it leads, runs all controllers."""

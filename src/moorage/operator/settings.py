@@ -1,0 +1,49 @@
+"""What the operator is started with."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moorage.clusters.webhook import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator is started with.
+
+    Args:
+        kubeconfig: how to reach the management cluster, as the operator's own user.
+        webhook_port: where the admission webhooks listen, on loopback.
+        health_port: where ``/healthz`` and ``/readyz`` are answered, on loopback.
+        certificate: of the webhooks.
+        home: the embedded platform whose user clusters it runs; ``None`` where there is no such platform.
+    """
+
+    kubeconfig: Path
+    webhook_port: int
+    health_port: int
+    certificate: Certificate
+    home: Path | None = None
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """Read the command line; wrong usage ends the process with status 2."""
+    parser = argparse.ArgumentParser(prog="python -m moorage.operator", description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="how to reach the management cluster")
+    parser.add_argument("--webhook-port", type=int, required=True, help="where admission webhooks listen")
+    parser.add_argument("--health-port", type=int, required=True, help="where /healthz and /readyz are")
+    parser.add_argument("--cert-file", type=Path, required=True, help="the webhooks' certificate")
+    parser.add_argument("--key-file", type=Path, required=True, help="its key")
+    parser.add_argument("--ca-file", type=Path, required=True, help="who signed it")
+    parser.add_argument("--home", type=Path, help="the embedded platform whose user clusters it runs")
+    given = parser.parse_args(arguments)
+    return Settings(
+        kubeconfig=given.kubeconfig,
+        webhook_port=given.webhook_port,
+        health_port=given.health_port,
+        certificate=Certificate(given.cert_file, given.key_file, given.ca_file),
+        home=given.home,
+    )

@@ -1,0 +1,1 @@
+"""LocalControlPlane: a cluster's control plane as processes of this machine."""
