@@ -49,7 +49,7 @@ class OwnerCluster:
         paused: whether nothing of it may be touched.
         endpoint: where its API server listens or will, once that is decided.
         local_control_plane: whether its control plane is one of this provider's, or may still become one: a
-            Cluster that is made from a class names its control plane a moment after its infrastructure is there.
+            Cluster that is made from a class names its control plane a moment after its infrastructure.
         zones: its failure domains.
         infrastructure_provisioned: whether machines may be made.
         control_plane_initialized: whether its API server has served.
