@@ -95,6 +95,12 @@ fmt: $(VENV)/.made ## format the code, mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
 
+# ---- measuring -------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: tools ## measure, and write docs/reference/benchmarks.md (BENCH="pool up": only these)
+	$(BIN)/python bench/report.py $(BENCH)
+
 # ---- writing what is committed but not written by hand ---------------------------------------------------
 
 .PHONY: generate

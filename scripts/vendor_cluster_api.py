@@ -53,8 +53,8 @@ def load(folder: Path, pattern: str = "*.yaml") -> list[dict[str, Any]]:
 def crd(obj: dict[str, Any]) -> dict[str, Any]:
     """Label a CRD, and serve the version that is stored alone.
 
-    While an older one is served too, the API server has each write converted to it, by a webhook, to keep track
-    of its fields: for nobody, since no client here speaks the older one.
+    While an older one is served too, the API server has each write converted to it, by a webhook, to keep
+    track of its fields: for nobody, since no client here speaks the older one.
     """
     metadata = obj["metadata"]
     versions = obj["spec"]["versions"]

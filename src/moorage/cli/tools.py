@@ -51,7 +51,10 @@ def install(
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Get tools: from a release, an image, or a build with Go, whichever works first."""
+    """Get tools, all of them or those that are named.
+
+    From a release, an image, or a build with Go: whichever works first.
+    """
     from moorage.cli._run import run
     from moorage.cli._tool_progress import shown
     from moorage.toolchain.installer import Installer
@@ -71,7 +74,10 @@ def path(name: Annotated[str, typer.Argument(metavar="NAME", help="Which tool.")
 
 @app.command()
 def verify(names: Names = None, output: OutputOption = Output.TABLE) -> None:
-    """Read the tools in the cache again, and name those that are not what they were. Exits 1 then."""
+    """Name the tools in the cache that are not what they were.
+
+    Every file is read again. Exits 1 when one was altered.
+    """
     toolchain = Toolchain.from_environment()
     statuses = [toolchain.status(tool) for tool in toolchain.catalog.select(names or ())]
     records = [_verified(toolchain, status) for status in statuses]
@@ -84,7 +90,10 @@ def verify(names: Names = None, output: OutputOption = Output.TABLE) -> None:
 
 @app.command()
 def lock(names: Names = None) -> None:
-    """Ask upstream for today's digests, and print the lines of a lock file. For maintainers."""
+    """Print the lines of a lock file, with upstream's digests of today.
+
+    For maintainers: it asks every upstream there is.
+    """
     from moorage.cli._run import run
     from moorage.toolchain.lock import render_lock
     from moorage.toolchain.upstream import read_digests

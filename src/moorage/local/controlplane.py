@@ -33,9 +33,6 @@ _CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,"
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
 )
-# Go's collector lets a heap grow to twice what is live. User clusters' control planes are mostly idle and
-# live many to a machine: memory is dearer than the cycles of collecting a little earlier.
-_FRUGAL = {"GOGC": "50"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +246,6 @@ def _program(
     return Program(
         plane.program(component),
         _argv(plane.binaries[component], flags),
-        environment=_FRUGAL if plane.emulated_version else {},
         settle_seconds=settle_seconds,
         stop_seconds=stop_seconds,
         order=order,

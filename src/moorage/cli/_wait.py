@@ -1,0 +1,242 @@
+"""Waiting until what was declared is so, with a view of what it waits for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moorage.cli._live import Board, Row, State
+from moorage.errors import MoorageError
+
+if TYPE_CHECKING:
+    from lightkube import AsyncClient
+
+    from moorage.api.conditions import Condition
+    from moorage.api.kubernetescluster import KubernetesCluster
+    from moorage.cli._names import ClusterRef
+
+WaitOption = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait until it is so, and show what is waited for.")
+]
+TimeoutOption = Annotated[
+    str, typer.Option("--timeout", metavar="DURATION", help="How long to wait: 90s, 10m, 1h.")
+]
+DEFAULT_TIMEOUT = "10m"
+
+_SECONDS_BETWEEN_LOOKS = 0.2
+_DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>[smh]?)")
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+_CONDITIONS = (
+    ("ControlPlaneReady", "control plane"),
+    ("AccessReady", "access for members"),
+    ("NodesReady", "nodes"),
+    ("UpToDate", "up to date"),
+)
+_SETTLED = ("Ready", "UpToDate", "AccessReady")
+
+
+class TimeIsOverError(MoorageError):
+    """What was waited for has not come; it may yet."""
+
+
+def parse_duration(text: str) -> float:
+    """Return a duration (``90s``, ``10m``, ``1h``) in seconds.
+
+    Raises:
+        MoorageError: it is not one.
+    """
+    matched = _DURATION.fullmatch(text)
+    if matched is None:
+        raise MoorageError(f"{text!r} is not a duration", hint="write 90s, 10m or 1h")
+    return float(matched["number"]) * _UNIT_SECONDS[matched["unit"]]
+
+
+def cluster_rows(cluster: KubernetesCluster) -> list[Row]:
+    """Return what a person watches while a cluster comes to be what is declared."""
+    from moorage.api.conditions import get_condition
+
+    status = cluster.status
+    current = is_observed(cluster)
+    rows: list[Row] = []
+    for type_, name in _CONDITIONS:
+        found = get_condition(status.conditions, type_) if status else None
+        rows.append(_condition_row(name, found, current=current))
+        if type_ == "NodesReady":
+            rows += _pool_rows(cluster)
+    return rows
+
+
+def is_observed(cluster: KubernetesCluster) -> bool:
+    """Say whether the status is about the cluster as it is declared now."""
+    observed = cluster.status.observed_generation if cluster.status else None
+    return (observed or 0) >= (cluster.metadata.generation or 0)
+
+
+def is_settled(cluster: KubernetesCluster) -> bool:
+    """Say whether a cluster is what is declared: ready, up to date, every pool at its size."""
+    from moorage.api.conditions import is_true
+
+    status = cluster.status
+    if status is None or not is_observed(cluster):
+        return False
+    reached = {pool.name: pool for pool in status.node_pools}
+    return (
+        all(is_true(status.conditions, type_) for type_ in _SETTLED)
+        and set(reached) == {pool.name for pool in cluster.spec.node_pools}
+        and all(
+            pool.replicas is None or reached[pool.name].ready == pool.replicas
+            for pool in cluster.spec.node_pools
+        )
+    )
+
+
+async def wait_for_cluster(
+    client: AsyncClient, ref: ClusterRef, *, title: str, timeout_seconds: float
+) -> None:
+    """Wait until a cluster is what is declared.
+
+    Raises:
+        TimeIsOverError: it is not, in time; the message says what is missing.
+    """
+    from moorage.api.conditions import get_condition
+    from moorage.api.kubernetescluster import KubernetesCluster
+    from moorage.cli._edit import get_cluster
+
+    latest: KubernetesCluster | None = None
+
+    async def look() -> bool:
+        nonlocal latest
+        latest = KubernetesCluster.parse(await get_cluster(client, ref))
+        board.show_all(cluster_rows(latest))
+        return is_settled(latest)
+
+    with Board(title) as board:
+        if await _poll(look, timeout_seconds):
+            return
+        ready = get_condition(latest.status.conditions, "Ready") if latest and latest.status else None
+        missing = f": {ready.message}" if ready and not ready.is_true and ready.message else ""
+        raise TimeIsOverError(
+            f"cluster {ref} is not there yet after {timeout_seconds:g} s{missing}",
+            hint=f"it goes on; `moorage cluster events {ref}` shows what happens",
+        )
+
+
+async def wait_for_deletion(client: AsyncClient, ref: ClusterRef, *, timeout_seconds: float) -> None:
+    """Wait until a cluster is gone.
+
+    Raises:
+        TimeIsOverError: it is not, in time; the message says what is left.
+    """
+    from moorage.api.conditions import get_condition
+    from moorage.api.kubernetescluster import KubernetesCluster
+    from moorage.kube.kinds import KUBERNETES_CLUSTER
+    from moorage.kube.objects import get
+
+    left = ""
+
+    async def look() -> bool:
+        nonlocal left
+        found = await get(client, KUBERNETES_CLUSTER, ref.name, ref.namespace)
+        if found is None:
+            board.show(Row("deleted", state=State.DONE))
+            return True
+        cluster = KubernetesCluster.parse(found)
+        ready = get_condition(cluster.status.conditions, "Ready") if cluster.status else None
+        left = ready.message if ready else ""
+        board.show(Row("deleted", left))
+        return False
+
+    with Board(f"Deleting cluster {ref}") as board:
+        if not await _poll(look, timeout_seconds):
+            raise TimeIsOverError(
+                f"cluster {ref} is not gone yet after {timeout_seconds:g} s{f': {left}' if left else ''}",
+                hint=f"it goes on; `moorage cluster events {ref}` shows what happens",
+            )
+
+
+async def wait_for_project(client: AsyncClient, name: str, *, timeout_seconds: float) -> None:
+    """Wait until a project can be used: its namespace and its members' access are there.
+
+    Raises:
+        TimeIsOverError: it is not, in time.
+    """
+    from moorage.api.conditions import get_condition
+    from moorage.api.project import Project
+    from moorage.cli._edit import get_project
+
+    message = "the operator has not seen it"
+
+    async def look() -> bool:
+        nonlocal message
+        project = Project.parse(await get_project(client, name))
+        if project.status is None:
+            return False
+        ready = get_condition(project.status.conditions, "Ready")
+        message = ready.message if ready else message
+        observed = (project.status.observed_generation or 0) >= (project.metadata.generation or 0)
+        return observed and ready is not None and ready.is_true
+
+    if not await _poll(look, timeout_seconds):
+        raise TimeIsOverError(
+            f"project {name} is not ready after {timeout_seconds:g} s: {message}",
+            hint="`moorage status` shows whether the operator runs",
+        )
+
+
+async def wait_until_project_is_gone(client: AsyncClient, name: str, *, timeout_seconds: float) -> None:
+    """Wait until a project, with its namespace, is gone.
+
+    Raises:
+        TimeIsOverError: it is not, in time.
+    """
+    from moorage.kube.kinds import PROJECT
+    from moorage.kube.objects import get
+
+    async def look() -> bool:
+        return await get(client, PROJECT, name) is None
+
+    if not await _poll(look, timeout_seconds):
+        raise TimeIsOverError(
+            f"project {name} is not gone yet after {timeout_seconds:g} s",
+            hint=f"it goes on; `moorage project get {name}` shows what is left",
+        )
+
+
+async def _poll(look: Callable[[], Awaitable[bool]], timeout_seconds: float) -> bool:
+    from moorage.kube.objects import poll
+
+    async def found() -> bool | None:
+        return await look() or None
+
+    return bool(await poll(found, timeout_seconds=timeout_seconds, interval_seconds=_SECONDS_BETWEEN_LOOKS))
+
+
+def _condition_row(name: str, found: Condition | None, *, current: bool) -> Row:
+    if found is None or not current:
+        return Row(name)
+    return Row(name, found.message, State.DONE if found.is_true else State.WAITING)
+
+
+def _pool_rows(cluster: KubernetesCluster) -> list[Row]:
+    status = {pool.name: pool for pool in cluster.status.node_pools} if cluster.status else {}
+    rows = []
+    for pool in cluster.spec.node_pools:
+        now = status.get(pool.name)
+        ready, up_to_date = (now.ready or 0, now.up_to_date or 0) if now else (0, 0)
+        desired = pool.replicas if pool.replicas is not None else (now.desired if now else None)
+        wanted = desired if desired is not None else pool.min or 0
+        done = now is not None and ready == wanted and up_to_date >= wanted
+        old = (now.total or 0) - up_to_date if now else 0
+        text = f"{ready} of {wanted} ready" + (f", {old} to be replaced" if old > 0 else "")
+        rows.append(Row(f"pool {pool.name}", text, State.DONE if done else State.WAITING, indent=1))
+    declared = {pool.name for pool in cluster.spec.node_pools}
+    rows += [
+        Row(f"pool {name}", f"{pool.total or 0} nodes left", indent=1)
+        for name, pool in status.items()
+        if name not in declared
+    ]
+    return rows

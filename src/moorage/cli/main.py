@@ -1,0 +1,65 @@
+"""The console script ``moorage``: how it starts, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from moorage.errors import ExitCode, MoorageError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors are told on stderr, in a line or two."""
+    debug = bool(os.environ.get("MOORAGE_DEBUG"))
+    try:
+        code = _call(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python would complain once more while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.OK
+    except MoorageError as error:
+        if debug and error.__cause__ is not None:
+            raise
+        _tell(f"error: {error.message}", f"hint: {error.hint}" if error.hint else "")
+        code = error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        problem = " ".join(str(error).split())
+        _tell(
+            f"error: {type(error).__name__}{f': {problem}' if problem else ''}",
+            "hint: this is a bug of moorage; MOORAGE_DEBUG=1 shows where",
+        )
+        code = ExitCode.FAILURE
+    return code
+
+
+def _call(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["token"]:
+        # kubectl runs it before each of its own commands: it starts faster than the others can be known.
+        from moorage.cli.token import main as token
+
+        return token(arguments[1:])
+    from moorage.cli._app import call
+
+    return call(arguments)
+
+
+def _tell(*lines: str) -> None:
+    try:
+        sys.stdout.flush()
+        sys.stderr.write("".join(f"{line}\n" for line in lines if line))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

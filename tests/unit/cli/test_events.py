@@ -1,0 +1,110 @@
+"""What has happened to a cluster."""
+
+from __future__ import annotations
+
+import pytest
+
+from moorage.cli._events import concerns, history
+
+
+def event(name, *, kind="Machine", reason="Created", note="", at="2026-01-01T00:00:05.123456Z", **more):
+    return {
+        "metadata": {"name": f"{name}.1", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "regarding": {"kind": kind, "name": name},
+        "reason": reason,
+        "note": note,
+        "eventTime": at,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("regarding", "meant"),
+    [("web", True), ("web-workers-x7k2p", True), ("web-2", False), ("web-2-workers", False), ("shop", False)],
+)
+def test_of_two_clusters_the_longer_name_is_meant(regarding, meant):
+    assert concerns(event(regarding), "web", ["web-2", "other"]) is meant
+
+
+def test_events_and_conditions_are_told_in_the_order_of_time():
+    cluster = {
+        "kind": "KubernetesCluster",
+        "metadata": {"name": "web", "creationTimestamp": "2026-01-01T00:00:01Z"},
+        "status": {
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "False",
+                    "reason": "NodesMissing",
+                    "message": "0 of 3 nodes are ready",
+                    "lastTransitionTime": "2026-01-01T00:00:09Z",
+                }
+            ]
+        },
+    }
+    told = history([cluster], [event("web-abc", reason="Drained", note="drained the node")])
+    assert [(entry["object"], entry["what"], entry["message"]) for entry in told] == [
+        ("KubernetesCluster/web", "created", ""),
+        ("Machine/web-abc", "Drained", "drained the node"),
+        ("KubernetesCluster/web", "Ready is False", "0 of 3 nodes are ready"),
+    ]
+
+
+def test_a_repeated_event_is_counted_once():
+    series = {"count": 4, "lastObservedTime": "2026-01-01T00:01:00.000000Z"}
+    (entry,) = history([], [event("web", reason="Failed", series=series)])
+    assert entry["what"] == "Failed (x4)"
+    assert entry["time"] == "2026-01-01T00:01:00Z"
+
+
+def test_what_nobody_knows_anything_about_is_not_told():
+    machine = {
+        "kind": "Machine",
+        "metadata": {"name": "web-abc"},
+        "status": {"conditions": [{"type": "X", "status": "Unknown", "lastTransitionTime": "2026-01-01"}]},
+    }
+    assert history([machine], []) == []
+
+
+def part(kind, *conditions):
+    return {
+        "kind": kind,
+        "metadata": {"name": "web-abc", "creationTimestamp": "2026-01-01T00:00:01Z"},
+        "status": {
+            "conditions": [
+                {
+                    "type": type_,
+                    "status": status,
+                    "reason": reason,
+                    "message": message,
+                    "lastTransitionTime": "2026-01-01T00:00:02Z",
+                }
+                for type_, status, reason, message in conditions
+            ]
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("condition", "telling"),
+    [
+        (("Paused", "False", "NotPaused", ""), False),
+        (("Paused", "True", "Paused", "Cluster spec.paused is set"), True),
+        (("ScalingUp", "True", "ScalingUp", "Scaling up from 0 to 3 replicas"), True),
+        (("NodeReady", "True", "NodeReady", ""), True),
+        (("MachinesReady", "True", "Ready", ""), False),
+        (("Available", "True", "NoReplicas", ""), False),
+    ],
+)
+def test_conditions_at_rest_are_told_only_when_everything_is_asked_for(condition, telling):
+    machine = part("Machine", condition)
+    told = {entry["what"] for entry in history([machine], [])}
+    assert (f"{condition[0]} is {condition[1]}" in told) is telling
+    everything = {entry["what"] for entry in history([machine], [], everything=True)}
+    assert everything == {"created", f"{condition[0]} is {condition[1]}"}
+
+
+def test_a_list_of_problems_is_told_in_one_line():
+    available = ("Available", "False", "NotAvailable", "* Workers:\n  * pool: 0 of 3\n* Access: none")
+    (_, entry) = history([part("Machine", available)], [])
+    assert entry["message"] == "Workers: pool: 0 of 3; Access: none"

@@ -1,0 +1,81 @@
+"""The logs of the platform's components."""
+
+from __future__ import annotations
+
+import pytest
+
+from moorage.cli import main as cli
+from moorage.cli.platform import growth, last_lines
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    (tmp_path / "logs").mkdir()
+    for name in ("etcd", "management.kube-apiserver", "operator"):
+        (tmp_path / "logs" / f"{name}.log").write_text("".join(f"{name} {n}\n" for n in range(100)))
+    monkeypatch.setenv("MOORAGE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_without_a_component_all_are_named(home, capsys):
+    assert cli.run(["logs"]) == 0
+    assert capsys.readouterr().out.split() == ["etcd", "management.kube-apiserver", "operator"]
+
+
+def test_the_last_lines_are_shown(home, capsys):
+    assert cli.run(["logs", "etcd", "-n", "2"]) == 0
+    assert capsys.readouterr().out == "etcd 98\netcd 99\n"
+    cli.run(["logs", "etcd", "-n", "0"])
+    assert len(capsys.readouterr().out.splitlines()) == 100
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("kube-apiserver", "management.kube-apiserver"),
+        ("web-1.kube-apiserver", "web-1.kube-apiserver"),
+        ("kube-scheduler", "web-1.kube-scheduler"),
+    ],
+)
+def test_the_end_of_a_name_is_enough_where_it_says_which(home, capsys, said, meant):
+    for name in ("web-1.kube-apiserver", "web-1.kube-scheduler"):
+        (home / "logs" / f"{name}.log").write_text(f"{name} 99\n")
+    assert cli.run(["logs", said, "-n", "1"]) == 0
+    assert capsys.readouterr().out == f"{meant} 99\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "guess"),
+    [
+        ("apiserver", "; did you mean management.kube-apiserver?"),
+        ("operater", "; did you mean operator?"),
+        ("zzz", "there is no log of zzz\n"),
+    ],
+)
+def test_a_component_that_is_not_there_is_guessed(home, capsys, said, guess):
+    assert cli.run(["logs", said]) == 2
+    assert guess in capsys.readouterr().err
+
+
+def test_what_is_not_text_is_shown_as_far_as_it_goes(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"a\xff\n")
+    assert last_lines(path, 5) == ["a\ufffd\n"]
+
+
+def test_a_log_is_followed_over_a_rotation(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    path.write_text("old\n")
+    steps = iter(
+        [
+            lambda: path.write_text("old\nnew\n"),
+            lambda: path.rename(tmp_path / "log.1"),
+            lambda: path.write_text("rotated\n"),
+            lambda: path.write_text(""),
+            lambda: path.write_text("again\n"),
+        ]
+    )
+    monkeypatch.setattr("moorage.cli.platform.time.sleep", lambda _: next(steps)())
+    grown = growth(path)
+    assert [next(grown) for _ in range(3)] == ["new\n", "rotated\n", "again\n"]
+    grown.close()
