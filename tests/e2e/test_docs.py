@@ -46,8 +46,13 @@ def person() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("page", "before", "after"),
     [
-        ("tutorial/first-cluster.md", "", ""),
-        ("how-to/access-for-members.md", "moorage up", "moorage down --delete --yes"),
+        # After `make demo`, as the README has it, there is another project.
+        ("tutorial/first-cluster.md", "moorage up && moorage project create demo", ""),
+        (
+            "how-to/access-for-members.md",
+            "moorage up && moorage project create demo",
+            "moorage down --delete --yes",
+        ),
         ("how-to/several-platforms.md", "", ""),
     ],
 )

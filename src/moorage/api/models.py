@@ -163,7 +163,7 @@ class Resource(ApiModel):
             where = ".".join(str(part) for part in first["loc"])
             name = (obj.get("metadata") or {}).get("name", "?")
             raise InvalidObjectError(
-                f"{cls.__name__} {name}: {where}: {first['msg']}",
+                f"{cls.__name__} {name}: {where}: {first['msg'].removeprefix('Value error, ')}",
                 hint=f"`kubectl explain {cls.definition.plural}` describes its fields",
             ) from error
 

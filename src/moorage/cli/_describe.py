@@ -59,7 +59,7 @@ def _facts(*facts: tuple[str, str]) -> None:
 def _section(columns: Any, records: Sequence[Any]) -> None:
     if records:
         write("")
-        print_table(columns, records)
+        print_table(columns, records, whole=True)
 
 
 def _version(cluster: Object) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
+from random import random
 from typing import TYPE_CHECKING, Any
 
 from moorage.api.meta import SYSTEM_NAMESPACE, project_of
@@ -17,7 +19,8 @@ from moorage.kube.objects import CONFLICT, create, get, is_status, list_objects,
 if TYPE_CHECKING:
     from lightkube import AsyncClient
 
-_TRIES = 5
+_TRIES = 10
+_SECONDS_BETWEEN_TRIES = 0.2
 
 
 async def get_project(client: AsyncClient, name: str) -> Object:
@@ -89,6 +92,7 @@ async def edit(
         except Exception as error:
             if not is_status(error, CONFLICT) or last:
                 raise
+            await asyncio.sleep(_SECONDS_BETWEEN_TRIES * random())  # noqa: S311 - so that two do not meet again
             continue
         if after is None:
             break

@@ -52,6 +52,7 @@ def print_records(
     columns: Sequence[Column],
     name: Callable[[Record], str] = lambda record: str(record["name"]),
     nothing: str | None = None,
+    whole: bool = False,
 ) -> None:
     """Print things that are not API objects. JSON and YAML are a plain list.
 
@@ -61,11 +62,12 @@ def print_records(
         columns: The table.
         name: What ``-o name`` prints of each.
         nothing: What a person is told, on stderr, when there is none.
+        whole: Whether the last column is shown in full also where the terminal is too narrow.
     """
     match output:
         case Output.TABLE:
             if records:
-                print_table(columns, records)
+                print_table(columns, records, whole=whole)
             elif nothing:
                 sys.stderr.write(nothing + "\n")
         case Output.NAME:
@@ -139,16 +141,27 @@ def to_yaml(value: Any) -> str:
     return str(text)
 
 
-def print_table(columns: Sequence[Column], records: Sequence[Record]) -> None:
-    """Print a table as narrow as its content; on a terminal the last column is cut where the line ends."""
+def print_table(columns: Sequence[Column], records: Sequence[Record], *, whole: bool = False) -> None:
+    """Print a table as narrow as its content; on a terminal the last column is cut where the line ends.
+
+    With ``whole`` nothing of it is lost: it goes on in the next lines.
+    """
     from rich.cells import cell_len, set_cell_size
 
     rows = [[column.title.upper() for column in columns]]
     rows += [[" ".join(column.value(record).split()) or "-" for column in columns] for record in records]
     widths = [max(map(cell_len, cells)) for cells in zip(*rows, strict=True)]
     room = (terminal_width() or sys.maxsize) - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
+    indent = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
     for number, row in enumerate(rows):
-        if cell_len(row[-1]) > max(room, _NARROWEST):
+        rest: list[str] = []
+        if whole and number and cell_len(row[-1]) > room:
+            if room < _NARROWEST_WHOLE:
+                indent = len(_GAP)
+                rest, row[-1] = _wrapped(row[-1], (terminal_width() or 80) - indent), ""
+            else:
+                row[-1], *rest = _wrapped(row[-1], room)
+        elif cell_len(row[-1]) > max(room, _NARROWEST):
             row[-1] = set_cell_size(row[-1], max(room, _NARROWEST) - 1) + "…"
         cells = [
             paint(text, "bold" if number == 0 else column.style and column.style(text))
@@ -156,10 +169,19 @@ def print_table(columns: Sequence[Column], records: Sequence[Record]) -> None:
             for column, text, width in zip(columns, row, widths, strict=True)
         ]
         write(_GAP.join(cells).rstrip())
+        for line in rest:
+            write(" " * indent + line)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width, break_on_hyphens=False)  # a name stays in one piece
 
 
 _GAP = "   "
 _NARROWEST = 12
+_NARROWEST_WHOLE = 24
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 
 

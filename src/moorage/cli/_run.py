@@ -144,6 +144,8 @@ def clean(message: str) -> str:
 def _cause(field: str, message: str) -> str:
     """Return one complaint about a field; the value that it repeats is what the person has just typed."""
     message = _PROBLEM.sub("", message, count=1)
+    if message.startswith("a lowercase RFC 1123 "):
+        message = "lower-case letters, digits and '-', with a letter or digit at both ends"
     return f"{field}: {message}" if field and field != "<nil>" else message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorage.cli._live import Board, Row, State
+from moorage.cli._output import say
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
@@ -114,15 +116,19 @@ async def wait_for_cluster(
         board.show_all(cluster_rows(latest))
         return is_settled(latest)
 
-    with Board(title) as board:
-        if await _poll(look, timeout_seconds):
-            return
-        ready = get_condition(latest.status.conditions, "Ready") if latest and latest.status else None
-        missing = f": {ready.message}" if ready and not ready.is_true and ready.message else ""
-        raise TimeIsOverError(
-            f"cluster {ref} is not there yet after {timeout_seconds:g} s{missing}",
-            hint=f"it goes on; `moorage cluster events {ref}` shows what happens",
-        )
+    try:
+        with Board(title) as board:
+            if await _poll(look, timeout_seconds):
+                return
+            ready = get_condition(latest.status.conditions, "Ready") if latest and latest.status else None
+            missing = f": {ready.message}" if ready and not ready.is_true and ready.message else ""
+            raise TimeIsOverError(
+                f"cluster {ref} is not there yet after {timeout_seconds:g} s{missing}",
+                hint=f"it goes on; `moorage cluster events {ref}` shows what happens",
+            )
+    except asyncio.CancelledError:  # Ctrl-C ends the waiting, not the work
+        say(f"it goes on unwatched; `moorage cluster get {ref}` shows how far it is")
+        raise
 
 
 async def wait_for_deletion(client: AsyncClient, ref: ClusterRef, *, timeout_seconds: float) -> None:
@@ -229,8 +235,8 @@ def _pool_rows(cluster: KubernetesCluster) -> list[Row]:
         ready, up_to_date = (now.ready or 0, now.up_to_date or 0) if now else (0, 0)
         desired = pool.replicas if pool.replicas is not None else (now.desired if now else None)
         wanted = desired if desired is not None else pool.min or 0
-        done = now is not None and ready == wanted and up_to_date >= wanted
         old = (now.total or 0) - up_to_date if now else 0
+        done = now is not None and ready == wanted and up_to_date >= wanted and old <= 0
         text = f"{ready} of {wanted} ready" + (f", {old} to be replaced" if old > 0 else "")
         rows.append(Row(f"pool {pool.name}", text, State.DONE if done else State.WAITING, indent=1))
     declared = {pool.name for pool in cluster.spec.node_pools}

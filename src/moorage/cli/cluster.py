@@ -334,7 +334,7 @@ def events(
             await get_cluster(client, ref)
             return await cluster_history(client, ref, everything=everything)
 
-    print_records(run(work()), output, columns=COLUMNS, name=lambda record: str(record["object"]))
+    print_records(run(work()), output, columns=COLUMNS, name=lambda record: str(record["object"]), whole=True)
 
 
 def change_cluster(

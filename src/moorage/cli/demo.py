@@ -189,7 +189,7 @@ async def _pods_by_node(config: Kubeconfig) -> list[tuple[str, str]]:
 def _last_screen(kubeconfig: Path, nodes: list[tuple[str, str]], seconds: float) -> None:
     from moorage.cli._output import Column, paint, print_table
 
-    ref = f"{PROJECT_NAME}/{CLUSTER_NAME}"
+    ref, moorage = f"{PROJECT_NAME}/{CLUSTER_NAME}", _myself()
     write("")
     write(paint(f"It runs, {seconds:.0f} s after you asked.", "bold"))
     write("")
@@ -202,7 +202,7 @@ def _last_screen(kubeconfig: Path, nodes: list[tuple[str, str]], seconds: float)
         (
             "What there is",
             (
-                "a management cluster: etcd, an API server, Cluster API, the operator of Moorage",
+                "a management cluster: etcd, an API server, Cluster API, Moorage's operator",
                 f"project {PROJECT_NAME}, and its cluster {CLUSTER_NAME} with its own control plane",
                 f"a Deployment of {REPLICAS} replicas; nodes and pods are simulated, all else is real",
             ),
@@ -210,14 +210,14 @@ def _last_screen(kubeconfig: Path, nodes: list[tuple[str, str]], seconds: float)
         (
             "What to try",
             (
-                "moorage status",
-                f"moorage cluster get {ref}",
-                f"kubectl --kubeconfig {kubeconfig} get pods -o wide",
-                f"moorage pool add {ref} spot --min 0 --max 3 --taint spot=yes:NoSchedule",
-                f"moorage cluster upgrade {ref} 1.37",
-                f"moorage cluster events {ref}",
-                "moorage down            # and `moorage up` brings it all back",
-                "moorage down --delete   # leaves nothing behind",
+                f"{moorage} status",
+                f"{moorage} cluster get {ref}",
+                f"{_kubectl()} --kubeconfig {kubeconfig} get pods -o wide",
+                f"{moorage} pool add {ref} spot --min 0 --max 3 --taint spot=yes:NoSchedule",
+                f"{moorage} cluster upgrade {ref} 1.37",
+                f"{moorage} cluster events {ref}",
+                f"{moorage} down            # and `moorage up` brings it all back",
+                f"{moorage} down --delete   # leaves nothing behind",
             ),
         ),
     ):
@@ -225,3 +225,28 @@ def _last_screen(kubeconfig: Path, nodes: list[tuple[str, str]], seconds: float)
         for line in lines:
             write(f"  {line}")
         write("")
+
+
+def _myself() -> str:
+    """Return what to type for this program: a checkout's is not on the PATH."""
+    import shutil
+    import sys
+    from pathlib import Path
+
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "moorage" and shutil.which("moorage") is None else "moorage"
+
+
+def _kubectl() -> str:
+    """Return what to type for kubectl: the machine's own, or else the one that came with the tools."""
+    import shutil
+
+    from moorage.toolchain import locate
+    from moorage.toolchain.errors import ToolchainError
+
+    if shutil.which("kubectl") is not None:
+        return "kubectl"
+    try:
+        return str(locate("kubectl"))
+    except ToolchainError:
+        return "kubectl"

@@ -29,7 +29,11 @@ def up() -> None:
     from moorage.cli._run import run
 
     started = time.monotonic()
-    home = run(start())
+    try:
+        home = run(start())
+    except KeyboardInterrupt:
+        say("`moorage up` goes on from here; `moorage down` stops what was started")
+        raise
     say(f"the platform is ready after {time.monotonic() - started:.1f} s; its state is in {home.root}")
 
 
@@ -70,9 +74,14 @@ def down(
     home = Home.from_environment()
     if delete:
         confirm(f"all projects and clusters in {home.root} will be gone", yes=yes)
+    existed = home.root.exists()
     with Board("Stopping the platform") as board:
         run(platform.down(home, on(board), delete=delete))
-    if not delete:
+    if not existed:
+        say(f"there is no platform in {home.root}")
+    elif delete:
+        say(f"the platform is gone, with everything that it stored in {home.root}")
+    else:
         say(f"the platform is stopped; its state is kept in {home.root}")
 
 
@@ -137,7 +146,7 @@ def doctor(*, output: OutputOption = Output.TABLE) -> None:
         Column("", lambda record: "ok" if record["ok"] else "!!", {"ok": "green", "!!": "red"}.get),
         Column("Found", lambda record: str(record["finding"])),
     )
-    print_records(records, output, columns=columns, name=lambda record: str(record["check"]))
+    print_records(records, output, columns=columns, name=lambda record: str(record["check"]), whole=True)
     wrong = [record for record in records if not record["ok"]]
     if output is Output.TABLE:
         for mend in dict.fromkeys(record["mend"] for record in wrong):
@@ -182,6 +191,8 @@ def logs(
 
     home = Home.from_environment()
     components = _components(home)
+    if not components:
+        raise MoorageError(f"there are no logs in {home.logs}", hint="`moorage up` starts what writes them")
     if component is None:
         for name in components:
             write(name)

@@ -227,4 +227,6 @@ def _find(kubeconfig: Kubeconfig, kind: str, name: str | None, field_name: str) 
 def _first_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+        return "it is not YAML"
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -38,10 +38,24 @@ def connect(kubeconfig: Path | dict[str, Any], *, timeout_seconds: float = TIMEO
             config = KubeConfig.from_dict(_with_known_exec_version(kubeconfig))
         return AsyncClient(config=config, timeout=httpx2.Timeout(timeout_seconds), trust_env=False)
     except UNUSABLE as error:
-        where = kubeconfig if isinstance(kubeconfig, Path) else "this kubeconfig"
-        raise KubeconfigError(
-            f"{where} cannot be used: {error}", hint="`moorage status` shows whether the platform is there"
-        ) from error
+        where = str(kubeconfig) if isinstance(kubeconfig, Path) else "this kubeconfig"
+        raise unusable(where, error) from error
+
+
+def unusable(where: str, error: Exception) -> KubeconfigError:
+    """Say in a line what is wrong with a kubeconfig; ``error`` is one of ``UNUSABLE``."""
+    if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+        reason = "it is not YAML"
+    elif isinstance(error, AttributeError | KeyError | TypeError):
+        reason = "it is not a kubeconfig"
+    elif isinstance(error, OSError):
+        reason = error.strerror or str(error)
+    else:
+        reason = " ".join(str(error).split())
+    return KubeconfigError(
+        f"{where} cannot be used: {reason}",
+        hint="`moorage up` writes the platform team's again, `moorage project kubeconfig` a member's",
+    )
 
 
 def _with_known_exec_version(config: dict[str, Any]) -> dict[str, Any]:

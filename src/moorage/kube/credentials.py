@@ -9,7 +9,7 @@ from lightkube import KubeConfig
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
 
-from moorage.kube.client import UNUSABLE, KubeconfigError
+from moorage.kube.client import UNUSABLE, unusable
 
 
 def connection_info(kubeconfig: Path) -> kopf.ConnectionInfo:
@@ -33,10 +33,7 @@ def connection_info(kubeconfig: Path) -> kopf.ConnectionInfo:
             token=user.token if user else None,
         )
     except UNUSABLE as error:
-        raise KubeconfigError(
-            f"{kubeconfig} cannot be used: {error}",
-            hint="`moorage status` shows whether the platform is there",
-        ) from error
+        raise unusable(str(kubeconfig), error) from error
 
 
 def _current(kubeconfig: Path) -> SingleConfig:

@@ -43,6 +43,7 @@ from moorage.toolchain import Progress, ensure
 
 _LOCK_SECONDS = 600.0
 _POLL_SECONDS = 0.1
+_RECOVERY_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 _BOOTSTRAP_LIFETIME = timedelta(hours=1)
 _NOT_SERVED_YET = (404, 429, 503)
 _NAMESPACES = ("capi-system", "moorage-system")
@@ -83,16 +84,27 @@ async def up(home: Home, report: Report = lambda _: None, progress: Progress | N
 async def recover(home: Home) -> bool:
     """Start the platform again, unless it was stopped on purpose; say whether it was started.
 
+    What fails is tried again for a while: the new supervisor may be killed too, before anybody runs who would
+    call for help again.
+
     Raises:
         MoorageError: as `up` does.
     """
-    if not home.wanted.exists():
-        return False
-    async with _exclusive(home):
+    for delay in (*_RECOVERY_DELAYS_SECONDS, None):
         if not home.wanted.exists():
-            return False
-        await _start(home, lambda _: None, None)
-    return True
+            break
+        async with _exclusive(home):
+            if not home.wanted.exists():
+                break
+            try:
+                await _start(home, lambda _: None, None)
+            except PlatformError:
+                if delay is None:
+                    raise
+            else:
+                return True
+        await asyncio.sleep(delay or 0.0)
+    return False
 
 
 async def down(home: Home, report: Report = lambda _: None, *, delete: bool = False) -> None:

@@ -18,6 +18,7 @@ from moorage.errors import ExitCode, MoorageError
 from moorage.local import platform
 from moorage.local.home import Home
 from moorage.local.programs import SUPERVISED
+from moorage.local.supervisor import Supervisor, in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,9 @@ async def watch_supervisor(home: Home) -> None:
 
     What is started ends this process, too, as one that no supervisor looks after.
     """
-    parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 - the kernel tells nobody
+    # Not the parent that this process has now: that may be somebody who took it in.
+    supervisor = await in_thread(lambda: Supervisor(home).pid)
+    while os.getppid() == supervisor:  # noqa: ASYNC110 - the kernel tells nobody
         await asyncio.sleep(_INTERVAL_SECONDS)
     logger.warning("the supervisor is gone; the platform is started again")
     environment = {name: value for name, value in os.environ.items() if name != SUPERVISED}

@@ -248,7 +248,7 @@ class Supervisor:
         }
 
     def _orphans(self) -> list[psutil.Process]:
-        spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        spared = {os.getpid()}
         if self.is_running() and (pid := self.pid) is not None:
             with suppress(psutil.NoSuchProcess):
                 spared |= {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
@@ -261,19 +261,17 @@ class Supervisor:
         """
 
         def end(rpc: Any) -> None:
-            names = {item["name"] for item in rpc.supervisor.getAllProcessInfo() if item["name"] not in last}
-            for name in sorted(names):
-                _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
             deadline = time.monotonic() + _STOP_SECONDS
-            while time.monotonic() < deadline and any(
-                item["name"] in names and item["pid"] for item in rpc.supervisor.getAllProcessInfo()
-            ):
+            # Told again until it is at rest: one that has just ended by itself is about to be started again,
+            # and the operator may be putting what has been ended already.
+            while time.monotonic() < deadline and (restless := _restless(rpc, last)):
+                for name in [name for name, state in restless.items() if state != "STOPPING"]:
+                    _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
                 time.sleep(_POLL_SECONDS)
 
         try:
-            self._call(end)
-        except NotRunningError:
-            return True  # it is ending already
+            with suppress(NotRunningError):  # it is ending already
+                self._call(end)
         except PlatformError:
             return False
         return True
@@ -366,6 +364,15 @@ class _Transport(SupervisorTransport):  # type: ignore[misc]  # the package has 
         self._get_connection = lambda: _UnixConnection(path, timeout_seconds)
 
 
+def _restless(rpc: Any, spared: Container[str]) -> dict[str, str]:
+    """Return which programs run, or would without anybody's doing, and what state each is in."""
+    return {
+        item["name"]: item["statename"]
+        for item in rpc.supervisor.getAllProcessInfo()
+        if item["name"] not in spared and item["statename"] not in ("STOPPED", "FATAL", "UNKNOWN")
+    }
+
+
 def _forget(rpc: Any, name: str) -> bool:
     """Take a program out of the supervisor; say whether it is out."""
     try:
@@ -388,7 +395,5 @@ def _ignoring(fault: int, call: Callable[[], Any]) -> Any:
 
 
 def _kill(process: psutil.Process) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.kill()
-    except psutil.NoSuchProcess:
-        return

@@ -1,4 +1,4 @@
-"""A platform that is killed again and again, and a cluster on it with nodes and Pods that must outlive that."""
+"""A platform that is killed again and again, and a cluster whose nodes and Pods must outlive that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NewHome = Callable[[], AbstractContextManager[Home]]
 
 @pytest.fixture(scope="session")
 async def platform(new_home: NewHome) -> AsyncIterator[Home]:
-    """A platform that may be killed; each test leaves it up. It takes the place of the one that others share."""
+    """A platform that may be killed, in the place of the one that others share. Each test leaves it up."""
     with new_home() as home:
         await up(home)
         yield home

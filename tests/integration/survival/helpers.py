@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx2
 import psutil
@@ -23,6 +24,7 @@ from moorage.local.etcd import range_below
 from moorage.local.home import Home
 from moorage.local.management import MANAGEMENT, etcd_client
 from moorage.local.ports import Ports
+from moorage.local.status import platform_status
 from moorage.local.supervisor import Supervisor, platform_processes
 from moorage.local.usercluster import COMPONENTS
 
@@ -121,6 +123,36 @@ async def until_replaced(home: Home, program: str, killed: int) -> int:
     return found
 
 
+async def until_healthy(home: Home, *components: str) -> None:
+    """Wait until these components, or all of the platform and its clusters, say that they are well.
+
+    It is not enough that somebody answers: when all are asked for, nothing runs without the supervisor.
+    An API server that has just started refuses even the platform team, until it has read who may do what.
+    """
+
+    async def look() -> bool | None:
+        found = [
+            item for item in await platform_status(home) if item.component in components or not components
+        ]
+        well = all(item.healthy for item in found)
+        return (well and (components != () or not unsupervised(home))) or None
+
+    assert await poll(look, timeout_seconds=SOON_SECONDS, tolerate=(PlatformError,)), await platform_status(
+        home
+    )
+
+
+def unsupervised(home: Home) -> list[str]:
+    """Return the platform's processes that its supervisor did not start."""
+    supervisor = Supervisor(home).pid
+    found = []
+    for process in platform_processes(home):
+        with suppress(psutil.NoSuchProcess):
+            if process.pid != supervisor and process.ppid() != supervisor:
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
 # ---- what is left ----------------------------------------------------------------------------------------
 
 
@@ -131,16 +163,13 @@ def processes_of(home: Home, cluster_id: str) -> list[str]:
     for process in platform_processes(home):
         with suppress(psutil.NoSuchProcess):
             if any(mark in word for word in process.cmdline()):
-                found.append(process.name())
+                found.append(Path(process.exe()).name)
     return sorted(found)
 
 
 def assert_one_control_plane(home: Home, cluster_id: str) -> None:
-    """A cluster's components run once each, and no other cluster's or trial's in the same folder do."""
-    # The kernel keeps fifteen letters of a process's name.
-    assert processes_of(home, cluster_id) == sorted(name[:15] for name in COMPONENTS) or processes_of(
-        home, cluster_id
-    ) == sorted(COMPONENTS)
+    """A cluster's components run once each, are declared, and have the cluster's only ports."""
+    assert processes_of(home, cluster_id) == sorted(COMPONENTS)
     assert Supervisor(home).declared(f"{cluster_id}.") == sorted(
         f"{cluster_id}.{name}" for name in COMPONENTS
     )
@@ -152,8 +181,7 @@ async def assert_nothing_left(home: Home, cluster_id: str, admin: AsyncClient, n
 
     Kubernetes' garbage collector may still be at the objects, and only at those.
     """
-    left = [*_on_the_machine(home, cluster_id), *await _keys(home, cluster_id)]
-    assert left == []
+    assert [*_on_the_machine(home, cluster_id), *await _keys(home, cluster_id)] == []
 
     async def no_objects() -> bool | None:
         return None if await _objects(admin, namespace) else True

@@ -25,6 +25,7 @@ from .helpers import (
     assert_nothing_left,
     assert_one_control_plane,
     kill,
+    until_healthy,
     until_replaced,
 )
 
@@ -49,6 +50,7 @@ async def test_a_process_that_is_killed_while_a_cluster_is_made_or_removed_finis
     assert await poll(machine, timeout_seconds=SOON_SECONDS, interval_seconds=0.01)
     killed = kill(platform, program)
     await until_replaced(platform, program, killed)
+    await until_healthy(platform)
     await until(admin, project, "web", settled)
     made = await get(admin, CAPI_CLUSTER, "web", namespace)
     assert made is not None
@@ -59,6 +61,7 @@ async def test_a_process_that_is_killed_while_a_cluster_is_made_or_removed_finis
     assert await poll(machine_goes, timeout_seconds=SOON_SECONDS, interval_seconds=0.01)
     killed = kill(platform, program)
     await until_replaced(platform, program, killed)
+    await until_healthy(platform)
     await until_gone(admin, KUBERNETES_CLUSTER, "web", namespace)
     await assert_nothing_left(platform, cluster_id, admin, namespace)
     await up(platform)  # waits until whoever brought it back has finished
@@ -81,6 +84,18 @@ async def test_a_cluster_whose_api_server_and_kubelets_are_killed_keeps_its_node
             await merge_patch(inside, DEPLOYMENT, "lasting", "default", patch, field_manager=MANAGER)
             after = await web.until_well(pods=replicas)
     assert after["nodes"] == before["nodes"]
+
+
+async def test_a_supervisor_that_is_killed_again_while_it_is_brought_back_is_brought_back(
+    platform: Home, web: UserCluster
+) -> None:
+    before = await web.until_well(pods=2)
+    for _ in range(3):
+        killed = kill(platform, "supervisor")
+        await until_replaced(platform, "supervisor", killed)
+    await until_healthy(platform)
+    assert await web.until_well(pods=2) == before
+    await up(platform)
 
 
 def helpers_of(home: Home) -> list[psutil.Process]:

@@ -111,6 +111,19 @@ def test_a_line_of_a_terminal_is_cut_where_it_ends(monkeypatch):
     assert line.endswith("…")
 
 
+@pytest.mark.parametrize("columns", [80, 20])
+def test_what_matters_is_shown_whole_in_more_lines(monkeypatch, columns):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(_output, "terminal_width", lambda: columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    message = " ".join(f"word-{number}" for number in range(40))
+    print_table(COLUMNS, [{"metadata": {"name": "web"}, "message": message}], whole=True)
+    _, *lines = terminal.text.splitlines()
+    assert " ".join(" ".join(lines).split()) == f"web {message}"
+    assert all(len(line) <= columns for line in lines)
+
+
 @pytest.mark.parametrize(
     ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )

@@ -22,6 +22,19 @@ def test_without_a_component_all_are_named(home, capsys):
     assert capsys.readouterr().out.split() == ["etcd", "management.kube-apiserver", "operator"]
 
 
+def test_where_nothing_was_started_there_are_no_logs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MOORAGE_HOME", str(tmp_path / "none"))
+    for arguments in (["logs"], ["logs", "etcd"]):
+        assert cli.run(arguments) == 2
+        assert "there are no logs in" in capsys.readouterr().err
+
+
+def test_stopping_what_is_not_there_is_no_error_and_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MOORAGE_HOME", str(tmp_path / "none"))
+    assert cli.run(["down"]) == 0
+    assert "there is no platform in" in capsys.readouterr().err
+
+
 def test_the_last_lines_are_shown(home, capsys):
     assert cli.run(["logs", "etcd", "-n", "2"]) == 0
     assert capsys.readouterr().out == "etcd 98\netcd 99\n"

@@ -53,6 +53,14 @@ def test_an_invalid_object_is_told_by_its_causes_once_each():
     )
 
 
+def test_what_a_name_may_be_is_told_in_a_few_words():
+    rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
+    error = refusal(answer("long", "Invalid", 422, [("metadata.name", f'Invalid value: "Shop": {rule}')]))
+    assert error.message == (
+        "metadata.name: lower-case letters, digits and '-', with a letter or digit at both ends"
+    )
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [

@@ -96,6 +96,11 @@ def test_nodes_that_are_to_be_replaced_are_counted():
     assert rows["pool workers"] == Row("pool workers", "3 of 3 ready, 3 to be replaced", indent=1)
 
 
+def test_a_pool_is_not_done_while_an_old_node_is_there():
+    rows = {row.name: row for row in cluster_rows(cluster(ready=3, up_to_date=3, total=4))}
+    assert rows["pool workers"] == Row("pool workers", "3 of 3 ready, 1 to be replaced", indent=1)
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h", 3600), ("5", 5), ("0.5m", 30)]
 )

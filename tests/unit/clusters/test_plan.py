@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from moorage.clusters.cluster.plan import (
     HoldObject,
     LetGo,
     RemoveStrangers,
+    ReplaceMachine,
     SetPaused,
     WriteStatus,
     plan_cluster,
@@ -34,6 +36,7 @@ from .builders import (
     made,
     made_as,
     pool,
+    seen,
     settled,
     snapshot,
 )
@@ -273,6 +276,51 @@ class TestPausing:
 
         assert cluster_now["spec"]["paused"] is False
         assert cluster_now["spec"]["topology"]["workers"]["machineDeployments"][0]["replicas"] == 9
+
+
+class TestAbandonedMachines:
+    """Cluster API takes back what a machine is made of when it is not told that the Machine was stored."""
+
+    @staticmethod
+    def cluster_with(*machines: Any, **more: Any) -> Snapshot:
+        return settled(cluster("web", pool("main", len(machines)), **more), machines=machines)
+
+    @staticmethod
+    def lonely(name: str, part: str = "BootstrapConfigReady", *, seconds: float = 60, **more: Any) -> Any:
+        since = NOW - timedelta(seconds=seconds)
+        conditions = {part: seen("False", "ObjectDoesNotExist", since=since)}
+        return machine(name, **{"joined": False, "conditions": conditions, **more})
+
+    @pytest.mark.parametrize("part", ["BootstrapConfigReady", "InfrastructureReady"])
+    def test_a_machine_that_lacks_what_it_is_made_of_is_replaced(self, part: str) -> None:
+        found = self.cluster_with(machine("well"), self.lonely("lonely", part))
+
+        assert planned(found) == [ReplaceMachine("lonely")]
+
+    def test_it_has_some_time_to_be_seen_with_it(self) -> None:
+        found = self.cluster_with(self.lonely("old"), self.lonely("new", seconds=14))
+
+        assert planned(found) == [ReplaceMachine("old")]
+        assert plan_cluster(found, NOW).recheck_after == timedelta(seconds=1)
+
+    def test_a_node_stays_whatever_has_become_of_how_it_was_made(self) -> None:
+        assert planned(self.cluster_with(self.lonely("node", joined=True))) == []
+
+    def test_one_that_goes_is_not_asked_to_go_again(self) -> None:
+        assert planned(self.cluster_with(self.lonely("going", deleting=True))) == []
+
+    def test_one_that_waits_for_what_it_is_made_of_is_waited_for(self) -> None:
+        conditions = {"BootstrapConfigReady": seen("False", "WaitingForControlPlane")}
+        found = self.cluster_with(machine("waits", joined=False, conditions=conditions))
+
+        assert planned(found) == []
+
+    def test_a_paused_cluster_is_left_alone(self) -> None:
+        paused = replace(
+            self.cluster_with(self.lonely("lonely"), paused=True), made=made_as(snapshot(), paused=True)
+        )
+
+        assert planned(paused) == []
 
 
 class TestDeletion:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from moorage.kube.client import KubeconfigError
+from moorage.kube.client import KubeconfigError, connect
 from moorage.kube.credentials import connection_info
 
 
@@ -66,3 +66,24 @@ def test_what_is_not_a_kubeconfig_is_said(tmp_path: Path, content: str | None) -
         path.write_text(content)
     with pytest.raises(KubeconfigError, match="cannot be used"):
         connection_info(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"{", "it is not YAML"),
+        (b"\xff\xfe\xab", "it is not YAML"),
+        (b"{}", "it is not a kubeconfig"),
+        (b"[]", "it is not a kubeconfig"),
+    ],
+)
+def test_why_a_kubeconfig_cannot_be_used_is_a_line(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(KubeconfigError) as told:
+        connect(path)
+    assert told.value.message == f"{path} cannot be used: {reason}"

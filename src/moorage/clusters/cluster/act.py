@@ -10,7 +10,7 @@ from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import CLUSTER_FINALIZER, CLUSTERS_MANAGER
 from moorage.clusters.cluster import plan
 from moorage.kube.controller import Cache
-from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, Object
+from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, MACHINE, Object
 from moorage.kube.objects import apply, apply_status, delete, merge_patch, set_finalizer
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ async def act(client: AsyncClient, cache: Cache, declared: KubernetesCluster, ac
                 "spec": {"topology": {"workers": workers}},
             }
             await _patch_cluster(client, cache, declared, patch)
+        case plan.ReplaceMachine(machine):
+            await delete(client, MACHINE, machine, namespace)
         case plan.SetPaused(paused):
             await _patch_cluster(client, cache, declared, {"spec": {"paused": paused}})
         case plan.DeleteCluster():

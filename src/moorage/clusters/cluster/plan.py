@@ -16,6 +16,7 @@ from moorage.clusters.checks import (
     check_provider,
     check_step,
 )
+from moorage.clusters.cluster.abandoned import abandoned
 from moorage.clusters.cluster.snapshot import Made, Snapshot
 from moorage.clusters.cluster.status import Outlook, differs, roll_up
 from moorage.clusters.cluster.topology import cluster_of, follows, machine_deployments, strangers
@@ -49,6 +50,13 @@ class RemoveStrangers:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceMachine:
+    """Delete a machine that can never become a node: Cluster API makes another one."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetPaused:
     """Have Cluster API leave the cluster as it is, or go on; nothing else of the Cluster is changed."""
 
@@ -68,9 +76,18 @@ class WriteStatus:
 
 
 # What brings an event of its own when it is done, or changes nothing that is looked at here.
-QUIET = (LetGo, DeleteCluster, WriteStatus)
+QUIET = (LetGo, DeleteCluster, ReplaceMachine, WriteStatus)
 
-Action = HoldObject | LetGo | ApplyCluster | RemoveStrangers | SetPaused | DeleteCluster | WriteStatus
+Action = (
+    HoldObject
+    | LetGo
+    | ApplyCluster
+    | RemoveStrangers
+    | ReplaceMachine
+    | SetPaused
+    | DeleteCluster
+    | WriteStatus
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +121,9 @@ def plan_cluster(snapshot: Snapshot, now: datetime) -> Plan:
         outlook = Outlook(verdict.version, verdict.hindrance, handed_over=handed_over, followed=not paused)
     if made is not None and made.paused != paused and not actions:
         actions.append(SetPaused(paused))
-    return _with_status(actions, snapshot, outlook, now)
+    lonely, recheck = ([], None) if paused or made is None else abandoned(snapshot.machines, now)
+    actions += [ReplaceMachine(machine.name) for machine in lonely]
+    return _with_status(actions, snapshot, outlook, now, recheck)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +222,14 @@ def _deletion(snapshot: Snapshot, now: datetime) -> Plan:
     return _with_status(actions, snapshot, Outlook(), now)
 
 
-def _with_status(actions: list[Action], snapshot: Snapshot, outlook: Outlook, now: datetime) -> Plan:
+def _with_status(
+    actions: list[Action],
+    snapshot: Snapshot,
+    outlook: Outlook,
+    now: datetime,
+    recheck_after: timedelta | None = None,
+) -> Plan:
     status, recheck = roll_up(snapshot, outlook, now)
     if differs(status, snapshot.declared.status):
         actions.append(WriteStatus(status))
-    return Plan(tuple(actions), recheck)
+    return Plan(tuple(actions), min(filter(None, (recheck, recheck_after)), default=None))
