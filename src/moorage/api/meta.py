@@ -18,6 +18,8 @@ PROJECT_LABEL: Final = f"{GROUP}/project"
 CLUSTER_LABEL: Final = f"{GROUP}/cluster"
 POOL_LABEL: Final = f"{GROUP}/pool"
 PROVIDER_LABEL: Final = f"{GROUP}/provider"
+ZONES_ANNOTATION: Final = f"{GROUP}/zones"
+"""On a ClusterClass: the zones that its provider has, separated by commas."""
 
 MEMBER_ANNOTATION: Final = f"{GROUP}/member"
 """On a member's ServiceAccount: the member's name, which no label value could hold."""

@@ -24,6 +24,7 @@ from moorage.clusters.checks import (
     check_offered,
     check_provider,
     check_step,
+    check_zones,
 )
 from moorage.clusters.cluster.wording import count, some
 from moorage.clusters.quota import NOTHING, Amounts, room_for, shortages_of_growth
@@ -177,8 +178,10 @@ def judge_machine_type_deletion(name: str, clusters: Iterable[KubernetesCluster]
 
 
 def _unknown(cluster: KubernetesCluster, facts: ClusterFacts) -> Problem | None:
-    return check_provider(cluster.spec.provider, facts.offers) or check_machine_types(
-        cluster.spec, facts.machine_types
+    return (
+        check_provider(cluster.spec.provider, facts.offers)
+        or check_machine_types(cluster.spec, facts.machine_types)
+        or check_zones(cluster.spec, facts.offers[cluster.spec.provider])
     )
 
 

@@ -12,10 +12,17 @@ from moorage.api.versions import KubernetesVersion, is_minor, minors, parse_vers
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a provider offers: its name and the versions of Kubernetes."""
+    """What a provider offers.
+
+    Args:
+        provider: its name.
+        versions: the versions of Kubernetes.
+        zones: where machines can be; ``None`` when it does not say.
+    """
 
     provider: str
     versions: tuple[KubernetesVersion, ...]
+    zones: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,18 @@ def check_machine_types(spec: KubernetesClusterSpec, types: Mapping[str, Machine
             return Problem(
                 "MachineTypeNotOffered",
                 f"{where}: machine type {name} is not offered by provider {spec.provider}",
+            )
+    return None
+
+
+def check_zones(spec: KubernetesClusterSpec, offer: Offer) -> Problem | None:
+    """Say what is wrong with the zones that a cluster's pools name."""
+    for pool in spec.node_pools:
+        if pool.zone and offer.zones is not None and pool.zone not in offer.zones:
+            there = f"there is: {', '.join(offer.zones)}" if offer.zones else "it has none"
+            return Problem(
+                "ZoneUnknown",
+                f"node pool {pool.name}: there is no zone {pool.zone} at provider {offer.provider} ({there})",
             )
     return None
 

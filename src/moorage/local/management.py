@@ -32,6 +32,13 @@ BINARIES = (
     controlplane.KWOK,
     CLUSTER_API_BINARY,
 )
+MANAGEMENT_PROGRAMS = (
+    ETCD,
+    f"{MANAGEMENT}.{API_SERVER}",
+    f"{MANAGEMENT}.{CONTROLLER_MANAGER}",
+    CLUSTER_API,
+    OPERATOR,
+)
 
 _ETCD_PEER = "etcd/peer"
 _CLUSTER_API_HEALTH = "cluster-api/health"

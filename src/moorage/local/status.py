@@ -13,7 +13,13 @@ from moorage import __version__
 from moorage.local.controlplane import API_SERVER
 from moorage.local.errors import NotRunningError
 from moorage.local.home import Home
-from moorage.local.management import CLUSTER_API, CLUSTER_API_BINARY, OPERATOR, management_probes
+from moorage.local.management import (
+    CLUSTER_API,
+    CLUSTER_API_BINARY,
+    MANAGEMENT_PROGRAMS,
+    OPERATOR,
+    management_probes,
+)
 from moorage.local.pki import PkiFolder
 from moorage.local.ports import LOOPBACK, Ports
 from moorage.local.probe import Probe, ask
@@ -66,6 +72,8 @@ async def platform_status(home: Home) -> list[ComponentStatus]:
     except NotRunningError:
         statuses = {}
     ports = Ports(home).known()
+    # What an `up` that was interrupted has not come to is missing, too.
+    declared = sorted({*declared, *(MANAGEMENT_PROGRAMS if ports else ())})
     probes = _probes(home, ports, declared)
     said = dict(zip(probes, await asyncio.gather(*map(ask, probes.values())), strict=True))
     uptime, memory = _usage(pid)

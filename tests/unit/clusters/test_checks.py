@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from moorage.api.versions import parse_version
-from moorage.clusters.checks import Running, check_machine_types, check_offered, check_provider, check_step
+from moorage.clusters.checks import (
+    Running,
+    check_machine_types,
+    check_offered,
+    check_provider,
+    check_step,
+    check_zones,
+)
 
 from .builders import OFFER, cluster, machine_type, pool
 
@@ -42,6 +51,21 @@ def test_what_is_not_offered_is_told_with_what_is(requested: str, message: str) 
     assert problem is not None
     assert problem.reason == "VersionNotOffered"
     assert problem.message == message
+
+
+@pytest.mark.parametrize("zones", [None, ("a", "b")])
+@pytest.mark.parametrize("zone", [None, "a"])
+def test_a_zone_that_there_is_can_be_had(zone: str | None, zones: tuple[str, ...] | None) -> None:
+    spec = cluster("web", pool("workers", zone=zone)).spec
+    assert check_zones(spec, replace(OFFER, zones=zones)) is None
+
+
+@pytest.mark.parametrize(("zones", "there"), [(("a", "b"), "there is: a, b"), ((), "it has none")])
+def test_a_zone_that_there_is_not_is_told_with_those_there_are(zones: tuple[str, ...], there: str) -> None:
+    spec = cluster("web", pool("workers", zone="mars")).spec
+    problem = check_zones(spec, replace(OFFER, zones=zones))
+    assert problem is not None
+    assert problem.message == f"node pool workers: there is no zone mars at provider local ({there})"
 
 
 @pytest.mark.parametrize(

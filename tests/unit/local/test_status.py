@@ -40,7 +40,9 @@ async def test_a_stopped_platform_shows_what_does_not_run_by_cluster(home: Home)
     claimed = Ports(home).claim(["etcd", "clusters/c1/kube-apiserver", "clusters/c1/kwok"])
     declare(home, "etcd", "c1.kube-apiserver", "c1.kwok")
     found = {status.component: status for status in await platform_status(home)}
-    assert list(found) == ["supervisor", "etcd", "c1.kube-apiserver", "c1.kwok"]
+    missing = ["cluster-api", "management.kube-apiserver", "management.kube-controller-manager", "operator"]
+    assert sorted(found) == sorted(["supervisor", "etcd", "c1.kube-apiserver", "c1.kwok", *missing])
+    assert list(found)[-2:] == ["c1.kube-apiserver", "c1.kwok"]
     assert {status.health for status in found.values()} == {"is not running"}
     assert {status.healthy for status in found.values()} == {False}
     assert found["etcd"].part == "platform"

@@ -8,7 +8,7 @@ from typing import Any
 
 from moorage.api.kubernetescluster import Endpoint, KubernetesCluster
 from moorage.api.machinetype import MachineType
-from moorage.api.meta import POOL_LABEL, PROVIDER_LABEL, SYSTEM_NAMESPACE, project_of
+from moorage.api.meta import POOL_LABEL, PROVIDER_LABEL, SYSTEM_NAMESPACE, ZONES_ANNOTATION, project_of
 from moorage.api.project import Project
 from moorage.api.versions import InvalidVersionError, KubernetesVersion, parse_version
 from moorage.clusters.checks import Offer
@@ -80,7 +80,12 @@ def offer_of(cluster_class: Object) -> Offer | None:
     if PROVIDER_LABEL not in labels:
         return None
     versions = cluster_class.get("spec", {}).get("kubernetesVersions") or ()
-    return Offer(labels[PROVIDER_LABEL], tuple(sorted(parse_version(text) for text in versions)))
+    zones = (cluster_class["metadata"].get("annotations") or {}).get(ZONES_ANNOTATION)
+    return Offer(
+        labels[PROVIDER_LABEL],
+        tuple(sorted(parse_version(text) for text in versions)),
+        tuple(zones.split(",")) if zones is not None else None,
+    )
 
 
 def _project(cache: Cache, namespace: str) -> Project | None:

@@ -15,6 +15,7 @@ from moorage.clusters.checks import (
     check_offered,
     check_provider,
     check_step,
+    check_zones,
 )
 from moorage.clusters.cluster.abandoned import abandoned
 from moorage.clusters.cluster.snapshot import Made, Snapshot
@@ -150,8 +151,10 @@ def decide(snapshot: Snapshot) -> Go | Problem:
             f"{snapshot.declared.metadata.namespace} is not the namespace of a project: "
             "declare clusters in the namespace of one",
         )
-    problem = check_provider(spec.provider, snapshot.offers) or check_machine_types(
-        spec, snapshot.machine_types
+    problem = (
+        check_provider(spec.provider, snapshot.offers)
+        or check_machine_types(spec, snapshot.machine_types)
+        or check_zones(spec, snapshot.offers[spec.provider])
     )
     if problem is not None:
         return problem

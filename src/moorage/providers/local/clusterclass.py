@@ -7,7 +7,13 @@ from typing import Any, Final
 from lightkube import AsyncClient
 
 from moorage.api.local import ZONES
-from moorage.api.meta import LOCAL_PROVIDER_MANAGER, PROVIDER_LABEL, SYSTEM_NAMESPACE, WORKER_CLASS
+from moorage.api.meta import (
+    LOCAL_PROVIDER_MANAGER,
+    PROVIDER_LABEL,
+    SYSTEM_NAMESPACE,
+    WORKER_CLASS,
+    ZONES_ANNOTATION,
+)
 from moorage.kube.kinds import (
     CLUSTER_CLASS,
     LOCAL_BOOTSTRAP_CONFIG_TEMPLATE,
@@ -37,7 +43,7 @@ def cluster_class() -> list[tuple[Kind, Object]]:
         (LOCAL_CONTROL_PLANE_TEMPLATE, _template({})),
         (LOCAL_MACHINE_TEMPLATE, _template({"cpu": _CPU, "memory": _MEMORY})),
         (LOCAL_BOOTSTRAP_CONFIG_TEMPLATE, _template({})),
-        (CLUSTER_CLASS, {"metadata": _metadata(), "spec": _spec()}),
+        (CLUSTER_CLASS, {"metadata": _metadata() | {"annotations": _offers()}, "spec": _spec()}),
     ]
 
 
@@ -115,6 +121,10 @@ def _spec() -> dict[str, Any]:
 
 def _metadata() -> dict[str, Any]:
     return {"name": PROVIDER, "namespace": SYSTEM_NAMESPACE, "labels": {PROVIDER_LABEL: PROVIDER}}
+
+
+def _offers() -> dict[str, str]:
+    return {ZONES_ANNOTATION: ",".join(ZONES)}
 
 
 def _template(spec: dict[str, Any]) -> Object:
