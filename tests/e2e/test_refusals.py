@@ -38,7 +38,7 @@ def test_a_cluster_that_cannot_be_is_refused(moorage, project, arguments, told):
     ("name", "told"),
     [
         ("a-name-that-is-longer-than-28", "at most 28 characters"),
-        ("Web", "lower case"),
+        ("Web", "lower-case letters"),
         ("a.b", "no dots"),
     ],
 )
