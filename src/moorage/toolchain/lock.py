@@ -6,12 +6,12 @@ Moorage, and the user's own, where the first use on this machine is remembered. 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from moorage.files import replace_file
 from moorage.toolchain.catalog import HERE
 from moorage.toolchain.errors import CatalogError, IntegrityError
 
@@ -113,23 +113,6 @@ def check(artifact: Artifact, digest: str, pins: tuple[Pin, ...], *, origin: str
                 "upstream has changed it, or somebody on the way has",
                 hint="do not use it; if upstream announced the change, remove that line of the lock file",
             )
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, surviving a crash at any point."""
-    import tempfile
-
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _read(path: Path) -> dict[Artifact, str]:

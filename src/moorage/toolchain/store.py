@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moorage.toolchain.lock import replace_file
+from moorage.files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
