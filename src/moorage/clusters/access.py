@@ -17,12 +17,16 @@ OPERATOR_IN_PROJECT = "moorage:operator-project"
 """The ClusterRole that the operator has in the namespaces of projects, and nowhere else."""
 
 
-IN_USER_CLUSTER: Mapping[MemberRole, str] = {
-    MemberRole.OWNER: "cluster-admin",
-    MemberRole.EDITOR: "edit",
-    MemberRole.VIEWER: "view",
+IN_USER_CLUSTER: Mapping[MemberRole, tuple[str, ...]] = {
+    MemberRole.OWNER: ("cluster-admin",),
+    MemberRole.EDITOR: ("edit", "system:aggregate-to-edit", "system:aggregate-to-view"),
+    MemberRole.VIEWER: ("view", "system:aggregate-to-view"),
 }
-"""Kubernetes' own roles that a member has throughout the project's clusters."""
+"""Kubernetes' own roles that a member has throughout the project's clusters.
+
+`edit` and `view` hold what add-ons bring for their kinds, but a controller fills them some seconds after a
+new control plane serves. What Kubernetes itself puts into them is in the `system:` roles, there at once.
+"""
 
 _NODE_READER = "moorage:node-reader"
 
@@ -161,7 +165,9 @@ def user_cluster_bindings(members: Sequence[Member]) -> list[Object]:
     }
     readers = sorted({*by_role[MemberRole.EDITOR], *by_role[MemberRole.VIEWER]})
     bindings = [
-        (f"moorage:{role.value}", IN_USER_CLUSTER[role], usernames) for role, usernames in by_role.items()
+        (f"moorage:{member_role.value}:{role}", role, usernames)
+        for member_role, usernames in by_role.items()
+        for role in IN_USER_CLUSTER[member_role]
     ]
     bindings.append((_NODE_READER, _NODE_READER, readers))
     return [

@@ -18,7 +18,7 @@ from moorage.api.conditions import ConditionStatus, condition, get_condition, se
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import project_namespace, project_of
 from moorage.api.project import Member, Project
-from moorage.clusters.access import ACCESS_LABEL, IN_USER_CLUSTER, user_cluster_bindings, user_cluster_roles
+from moorage.clusters.access import ACCESS_LABEL, user_cluster_bindings, user_cluster_roles
 from moorage.clusters.derived import Apply, Derived, Step, difference
 from moorage.errors import MoorageError
 from moorage.kube.client import connect
@@ -44,7 +44,6 @@ _TIMEOUT_SECONDS = 10.0
 _RECHECK = timedelta(minutes=10)
 """An owner may do anything in a cluster, also remove what gives the others their roles."""
 _SOON = Result(requeue_after_seconds=1.0)
-_VERY_SOON = Result(requeue_after_seconds=0.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +121,12 @@ class AccessController:
         entrance = Entrance(declared, members, kubeconfig)
         try:
             async with asyncio.timeout(2 * _TIMEOUT_SECONDS):
-                unfilled = await open_to_members(entrance)
+                await open_to_members(entrance)
         except (*UNREACHABLE, ApiError, TimeoutError) as error:
             self._checked.pop(key, None)
             why = "it does not answer" if isinstance(error, TimeoutError) else explain(error)
             await self._say(entrance, ok=False, reason="ClusterUnreachable", message=why)
             raise MoorageError(f"cluster {key} cannot be entered: {why}") from error
-        if unfilled:
-            message = f"Kubernetes is still filling in its own roles: {', '.join(unfilled)}"
-            await self._say(entrance, ok=False, reason="RolesIncomplete", message=message)
-            return _VERY_SOON
         await self._say(entrance, ok=True, reason="Ready", message="")
         self._checked[key] = _Checked(declared.metadata.uid, members, now)
         return Result(requeue_after_seconds=_RECHECK.total_seconds())
@@ -177,13 +172,8 @@ class AccessController:
         self._cache.put(KUBERNETES_CLUSTER, written)
 
 
-async def open_to_members(entrance: Entrance) -> list[str]:
-    """Bring the roles inside a cluster to what its project says.
-
-    Returns:
-        Which of Kubernetes' own roles say nothing yet: `edit` and `view` are aggregated by a controller some
-        moments after a new control plane serves, and until then members could do nothing.
-    """
+async def open_to_members(entrance: Entrance) -> None:
+    """Bring the roles inside a cluster to what its project says."""
     async with connect(entrance.kubeconfig, timeout_seconds=_TIMEOUT_SECONDS) as client:
         observed = await _observe(client)
         for step in plan_access(entrance.members, observed):
@@ -191,10 +181,6 @@ async def open_to_members(entrance: Entrance) -> list[str]:
             logger.info(
                 "%s/%s: %s", entrance.declared.metadata.namespace, entrance.declared.metadata.name, step
             )
-        roles = [
-            (name, await get(client, CLUSTER_ROLE, name)) for name in sorted(set(IN_USER_CLUSTER.values()))
-        ]
-    return [name for name, role in roles if not (role or {}).get("rules")]
 
 
 def plan_access(members: tuple[Member, ...], observed: Iterable[Derived]) -> list[Step]:

@@ -317,14 +317,14 @@ class TestUserCluster:
         self, admin: AsyncClient, shop: Shop
     ) -> None:
         async with inside(admin, shop.name) as client:
-            await delete(client, CLUSTER_ROLE_BINDING, "moorage:viewer")
+            await delete(client, CLUSTER_ROLE_BINDING, "moorage:viewer:view")
         # The next look is some minutes away, unless something about the members changes.
         await set_members(admin, shop.name, [*MEMBERS, {"name": "erin", "role": "editor"}])
 
         async with inside(admin, shop.name) as client:
 
             async def put_back() -> Object | None:
-                return await get(client, CLUSTER_ROLE_BINDING, "moorage:viewer")
+                return await get(client, CLUSTER_ROLE_BINDING, "moorage:viewer:view")
 
             assert await poll(put_back, timeout_seconds=SOON_SECONDS)
         await set_members(admin, shop.name, MEMBERS)

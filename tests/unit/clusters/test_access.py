@@ -118,9 +118,12 @@ def test_an_account_is_never_mounted_anywhere() -> None:
 @pytest.mark.parametrize(
     ("binding", "role", "who"),
     [
-        ("moorage:owner", "cluster-admin", ["alice"]),
-        ("moorage:editor", "edit", ["bob@example.com"]),
-        ("moorage:viewer", "view", ["carol"]),
+        ("moorage:owner:cluster-admin", "cluster-admin", ["alice"]),
+        ("moorage:editor:edit", "edit", ["bob@example.com"]),
+        ("moorage:editor:system:aggregate-to-edit", "system:aggregate-to-edit", ["bob@example.com"]),
+        ("moorage:editor:system:aggregate-to-view", "system:aggregate-to-view", ["bob@example.com"]),
+        ("moorage:viewer:view", "view", ["carol"]),
+        ("moorage:viewer:system:aggregate-to-view", "system:aggregate-to-view", ["carol"]),
         ("moorage:node-reader", "moorage:node-reader", ["bob@example.com", "carol"]),
     ],
 )
@@ -155,26 +158,28 @@ def test_nothing_is_done_when_all_is_as_it_should_be() -> None:
 
 def test_a_subject_that_somebody_added_is_taken_out() -> None:
     inside = [Derived(kind, obj) for kind, obj in _inside([CAROL])]
-    [binding] = [item for item in inside if item.name == "moorage:owner"]
+    [binding] = [item for item in inside if item.name == "moorage:owner:cluster-admin"]
     binding.object["subjects"] = [{"kind": "User", "name": "mallory", "apiGroup": access.RBAC_GROUP}]
 
     [step] = plan_access((CAROL,), inside)
 
     assert step == Apply(
-        Derived(CLUSTER_ROLE_BINDING, named(access.user_cluster_bindings([CAROL]), "moorage:owner"))
+        Derived(
+            CLUSTER_ROLE_BINDING, named(access.user_cluster_bindings([CAROL]), "moorage:owner:cluster-admin")
+        )
     )
     assert step.derived.object["subjects"] == []
 
 
 def test_a_binding_to_another_role_is_made_anew_because_it_cannot_be_changed() -> None:
     inside = [Derived(kind, obj) for kind, obj in _inside([CAROL])]
-    [binding] = [item for item in inside if item.name == "moorage:viewer"]
+    [binding] = [item for item in inside if item.name == "moorage:viewer:view"]
     binding.object["roleRef"]["name"] = "cluster-admin"
 
     steps = plan_access((CAROL,), inside)
 
     assert [type(step) for step in steps] == [Remove, Apply]
-    assert {step.derived.name for step in steps} == {"moorage:viewer"}
+    assert {step.derived.name for step in steps} == {"moorage:viewer:view"}
 
 
 def test_labels_of_others_are_left_alone_and_ours_are_put_back() -> None:
