@@ -13,8 +13,9 @@ from moorage import __version__
 from moorage.toolchain.catalog import load_catalog
 
 TOOLS = ("kube-apiserver", "etcd", "cluster-api-core", "kwok")
-BUSY = 0.25
-"""How many runnable processes a core are there before a machine counts as busy."""
+BUSY = 0.1
+"""Which share of its cores a machine uses before it counts as busy."""
+_LOOK_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Machine:
             python=platform.python_version(),
             moorage=__version__,
             tools={name: catalog.tool(name).version for name in TOOLS},
-            load=round(os.getloadavg()[0], 2),
+            # Not the load average: it remembers for minutes the benchmark that ran before this one.
+            load=round(psutil.cpu_percent(_LOOK_SECONDS) / 100 * _cores(), 2),
         )
 
     @property
@@ -54,7 +56,7 @@ class Machine:
         tools = ", ".join(f"{name} {version}" for name, version in self.tools.items())
         return (
             f"{self.cpu}, {self.cores} cores, {self.memory_gib:g} GiB, {self.kernel}; "
-            f"Python {self.python}, moorage {self.moorage}, {tools}; load before: {self.load:g}"
+            f"Python {self.python}, moorage {self.moorage}, {tools}; cores in use before: {self.load:g}"
         )
 
 
