@@ -38,4 +38,18 @@ class ToolUnavailableError(ToolchainError):
 
 
 class SourceUnavailable(Exception):  # noqa: N818 - not an error for a person: the next source is tried
-    """One source cannot provide a tool; internal, collected into `ToolUnavailableError`."""
+    """One source cannot provide a tool; internal, collected into `ToolUnavailableError`.
+
+    Args:
+        why: What is in the way.
+        subject: What it is about, where it is not about the tool: a host, this machine's Go. Other tools meet
+            the same, and nobody has to be told twice.
+    """
+
+    def __init__(self, why: str, *, subject: str | None = None) -> None:
+        super().__init__(why)
+        self.subject = subject
+
+
+class NotPublished(SourceUnavailable):
+    """The source never has the tool, or not for this platform: as the catalog says, and nobody's trouble."""

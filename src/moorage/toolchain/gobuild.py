@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from moorage.toolchain.errors import IntegrityError, SourceUnavailable
+from moorage.toolchain.errors import IntegrityError, NotPublished, SourceUnavailable
 from moorage.toolchain.fetched import Fetched
 from moorage.toolchain.gocommand import Go, GoError, build_environment, explain, find_go, run_go
 from moorage.toolchain.progress import Reporter, Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from moorage.toolchain.catalog import GoBuild, Tool
     from moorage.toolchain.network import Network
     from moorage.toolchain.platforms import Platform
 
+MODULES = "Go modules"
 _DOWNLOADING = "go: downloading "
 _NOT_HERE = ("GOPROXY=off", "toolchain not available")
 _NOT_COMPILED = "not installed but available in build cache"
@@ -34,6 +36,7 @@ async def build(
     cache: Path,
     network: Network,
     report: Reporter,
+    begins: Callable[[], None] = lambda: None,
 ) -> Fetched:
     """Build a tool.
 
@@ -45,6 +48,7 @@ async def build(
         cache: What the workspace is in, to name when it is full.
         network: To see whether modules can be had at all.
         report: Is told what happens.
+        begins: Called once it is known that there is something to build, and with what.
 
     Raises:
         SourceUnavailable: there is nothing to build from or with.
@@ -52,7 +56,7 @@ async def build(
         DiskError: Go ran out of space.
     """
     if tool.go is None:
-        raise SourceUnavailable("there is no module to build it from")
+        raise NotPublished("there is no module to build it from")
     committed = graphs_dir / tool.go.graph
     report.started("look for Go")
     go = await find_go(committed, workspace)
@@ -62,7 +66,8 @@ async def build(
         folder.mkdir()
     for file in committed.iterdir():
         shutil.copyfile(file, graph / file.name)
-    workshop = _Workshop(tool.go, go, graph, build_environment(go, platform, temporary, os.environ), report)
+    environment = build_environment(go, platform, temporary, os.environ)
+    workshop = _Workshop(tool.go, go, graph, environment, report, begins)
     try:
         missing = await workshop.uncompiled(network)
         binary = workspace / f"{tool.name}.binary"
@@ -82,6 +87,7 @@ class _Workshop:
     graph: Path
     environment: dict[str, str]
     report: Reporter
+    begins: Callable[[], None]
     _modules: int = field(default=0, init=False)
     _compiled: int = field(default=0, init=False)
 
@@ -103,9 +109,13 @@ class _Workshop:
             if not any(reason in failure.said for reason in _NOT_HERE):
                 raise
             await require_proxy(self.go.proxy, network)
+            self.begins()
             self.report.started("download Go modules", Unit.MODULES)
             reasons = await run_go(argv, self.graph, self.environment, self._on_download)
-        return sum(1 for line in reasons.splitlines() if line and line != _NOT_COMPILED)
+        missing = sum(1 for line in reasons.splitlines() if line and line != _NOT_COMPILED)
+        if missing:
+            self.begins()
+        return missing
 
     async def compile(self, binary: Path, missing: int) -> None:
         """Compile and link; the packages that are compiled count as progress."""
@@ -166,7 +176,7 @@ async def require_proxy(goproxy: str, network: Network) -> None:
     entries = [entry.strip() for entry in goproxy.replace("|", ",").split(",")]
     proxies = [entry for entry in entries if urlsplit(entry).scheme in {"http", "https"}]
     if entries[0] == "off":
-        raise SourceUnavailable("Go has to download modules, and GOPROXY=off")
+        raise SourceUnavailable("Go has to download modules, and GOPROXY=off", subject=MODULES)
     reasons = []
     for proxy in proxies:
         try:
@@ -176,4 +186,4 @@ async def require_proxy(goproxy: str, network: Network) -> None:
         else:
             return
     if reasons:
-        raise SourceUnavailable(f"Go has to download modules, and {'; '.join(reasons)}")
+        raise SourceUnavailable(f"Go has to download modules, and {'; '.join(reasons)}", subject=MODULES)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from moorage.toolchain.platforms import Platform
 
+GO = "go"
+"""What an obstacle is about that every build meets."""
+
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 _DIRECTIVE = re.compile(r"^go (\d+\.\d+(?:\.\d+)?)\s*$", re.MULTILINE)
 # What may stay of a user's GOFLAGS: how to work, not what to make.
@@ -60,14 +63,14 @@ async def find_go(graph: Path, workspace: Path) -> Go:
     command = shutil.which("go")
     needed = needed_version((graph / "go.mod").read_text("utf-8"))
     if command is None:
-        raise SourceUnavailable(f"there is no `go` command (Go {needed} or later)")
+        raise SourceUnavailable(f"there is no `go` command (Go {needed} or later)", subject=GO)
     names = ("GOVERSION", "GOTOOLCHAIN", "GOPROXY", "GOFLAGS", "GOCACHE", "GOMODCACHE")
     # Asked outside every module, it speaks of itself and not of a toolchain that a go.mod selects.
     environment = {**os.environ, "GOWORK": "off", "GO111MODULE": "on"}
     try:
         answer = json.loads(await run_go([command, "env", "-json", *names], workspace, environment))
     except (GoError, OSError, ValueError) as error:
-        raise SourceUnavailable(f"{command} does not work: {error}") from error
+        raise SourceUnavailable(f"{command} does not work: {error}", subject=GO) from error
     folders = tuple(Path(answer[name]) for name in ("GOCACHE", "GOMODCACHE"))
     go = Go(command, answer["GOVERSION"], answer["GOPROXY"], answer["GOFLAGS"], folders)
     require_version(go.version, needed, answer.get("GOTOOLCHAIN", ""))
@@ -94,7 +97,7 @@ def require_version(version: str, needed: str, toolchain: str) -> None:
     switches = toolchain in {"auto", "path"} or toolchain.endswith(("+auto", "+path"))
     if have < want and not switches:
         because = f" and GOTOOLCHAIN={toolchain}" if toolchain else ""
-        raise SourceUnavailable(f"Go {needed} or later is needed, here is {version}{because}")
+        raise SourceUnavailable(f"Go {needed} or later is needed, here is {version}{because}", subject=GO)
 
 
 def build_environment(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from moorage.toolchain.errors import (
     DiskError,
+    NotPublished,
     SourceUnavailable,
     ToolUnavailableError,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from moorage.toolchain.network import Network, Patience
 
 _LOCK_POLL_SECONDS = 0.1
+_BUILDS = "building from source, with Go: on two cores, about 15 minutes for all tools; they are kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,22 @@ class _Run:
     progress: Progress
     builds: asyncio.Lock = field(default_factory=asyncio.Lock)
     """A Go build uses all processors by itself."""
+    _told: set[str] = field(default_factory=set)
+
+    def pass_over(self, report: Reporter, source: Source, error: SourceUnavailable) -> None:
+        """Say why a source is passed over; what concerns all tools alike is said once."""
+        if isinstance(error, NotPublished):
+            return
+        if error.subject is None:
+            report.note(f"{source}: {error}")
+        else:
+            self.announce(error.subject, str(error))
+
+    def announce(self, subject: str, text: str) -> None:
+        """Say something that concerns all tools, once."""
+        if subject not in self._told:
+            self._told.add(subject)
+            self.progress.announce(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +148,7 @@ class Installer:
                 return source, await self._fetch(source, tool, folder, run, report)
             except SourceUnavailable as error:
                 reasons.append((source, str(error)))
-                report.note(f"{source}: {error}")
+                run.pass_over(report, source, error)
         return Refused(tool, tuple(reasons))
 
     async def _fetch(
@@ -178,6 +196,7 @@ class Installer:
                         cache=self.toolchain.settings.tools_dir,
                         network=run.network,
                         report=report,
+                        begins=lambda: run.announce(_BUILDS, _BUILDS),
                     )
 
     def _publish(self, tool: Tool, slot: Slot, source: Source, fetched: Fetched) -> None:

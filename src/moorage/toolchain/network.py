@@ -11,6 +11,7 @@ import hashlib
 import netrc
 import os
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -39,6 +40,7 @@ _PASSING = {
 _UNREACHABLE = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)
 _CHUNK_BYTES = 1 << 18
 _DOCUMENT_LIMIT_BYTES = 8 << 20
+_REFUSAL_LIMIT_BYTES = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,22 @@ class Patience:
 class StatusError(SourceUnavailable):
     """A server's final refusal, for those who can do something about some of them."""
 
-    def __init__(self, response: httpx2.Response) -> None:
+    def __init__(self, response: httpx2.Response, body: bytes = b"") -> None:
         url = response.request.url
         super().__init__(f"{url} says {response.status_code} {response.reason_phrase}".rstrip())
         self.status = response.status_code
         self.headers = response.headers
+        self.body = body
+        """What the server says to it, or the beginning of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A server's answer, in whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class _PassingError(Exception):
@@ -103,16 +116,31 @@ class Network:
         Raises:
             SourceUnavailable: it cannot be had; `StatusError` when the server says so.
         """
+        return (await self.exchange("GET", url, headers=headers)).body
 
-        async def receive(response: httpx2.Response) -> bytes:
-            content = bytearray()
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> Answer:
+        """Send a request that may be sent twice, and read the answer, which is something small.
+
+        Raises:
+            SourceUnavailable: there is no answer; `StatusError` when the server refuses.
+        """
+
+        async def receive(response: httpx2.Response) -> Answer:
+            body = bytearray()
             async for chunk in response.aiter_raw():
-                content += chunk
-                if len(content) > _DOCUMENT_LIMIT_BYTES:
+                body += chunk
+                if len(body) > _DOCUMENT_LIMIT_BYTES:
                     raise SourceUnavailable(f"{url} is longer than any such document")
-            return bytes(content)
+            return Answer(response.status_code, response.headers, bytes(body))
 
-        return await self._get(url, receive, headers)
+        return await self._request(url, receive, headers, method=method, content=content)
 
     async def download(
         self,
@@ -145,7 +173,7 @@ class Network:
             file.flush()
             return f"sha256:{digest.hexdigest()}"
 
-        return await self._get(url, receive, headers)
+        return await self._request(url, receive, headers)
 
     async def reach(self, url: str) -> None:
         """See whether a host answers at all, whatever it says.
@@ -154,20 +182,23 @@ class Network:
             SourceUnavailable: it does not.
         """
         try:
-            await self._get(url, _ignore, None)
+            await self._request(url, _ignore, None)
         except StatusError:
             return
 
-    async def _get(
+    async def _request(
         self,
         url: str,
         receive: Callable[[httpx2.Response], Awaitable[_T]],
         headers: Mapping[str, str] | None,
+        *,
+        method: str = "GET",
+        content: bytes | None = None,
     ) -> _T:
         pauses = list(self._patience.pauses_seconds)
         while True:
             try:
-                return await self._attempt(url, receive, headers)
+                return await self._attempt(url, receive, headers, method=method, content=content)
             except _PassingError as error:
                 if not pauses:
                     attempts = len(self._patience.pauses_seconds) + 1
@@ -180,22 +211,27 @@ class Network:
         url: str,
         receive: Callable[[httpx2.Response], Awaitable[_T]],
         headers: Mapping[str, str] | None,
+        *,
+        method: str,
+        content: bytes | None,
     ) -> _T:
         # A token of our own goes before what ~/.netrc has for the host.
         auth = None if headers and "Authorization" in headers else httpx2.USE_CLIENT_DEFAULT
         try:
-            async with self._client.stream("GET", url, headers=headers, auth=auth) as response:
+            async with self._client.stream(
+                method, url, headers=headers, auth=auth, content=content
+            ) as response:
                 if response.status_code in _PASSING:
                     raise _PassingError(
                         f"answered {response.status_code}", retry_after_seconds=_retry_after(response)
                     )
                 if not response.is_success:
-                    raise StatusError(response)
+                    raise StatusError(response, await _beginning(response))
                 return await receive(response)
         except _UNREACHABLE as error:
             host = _host(str(error.request.url))
             self._unreachable[host] = _why_unreachable(error, self._patience)
-            raise SourceUnavailable(f"{host} cannot be reached ({self._unreachable[host]})") from error
+            raise self._silence(host) from error
         except httpx2.TimeoutException as error:
             raise _PassingError(f"silent for {self._patience.silence_seconds:g} s") from error
         except (httpx2.TooManyRedirects, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
@@ -211,7 +247,21 @@ class Network:
             raise SourceUnavailable(str(error)) from error
         host = _host(str(request.url))
         if host in self._unreachable:
-            raise SourceUnavailable(f"{host} cannot be reached ({self._unreachable[host]})")
+            raise self._silence(host)
+
+    def _silence(self, host: str) -> SourceUnavailable:
+        return SourceUnavailable(f"{host} cannot be reached ({self._unreachable[host]})", subject=host)
+
+
+async def _beginning(response: httpx2.Response) -> bytes:
+    """Read what a server says to its refusal; it may say a lot, or stop in the middle."""
+    body = bytearray()
+    with suppress(httpx2.TransportError):
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > _REFUSAL_LIMIT_BYTES:
+                break
+    return bytes(body[:_REFUSAL_LIMIT_BYTES])
 
 
 async def _ignore(_response: httpx2.Response) -> None:

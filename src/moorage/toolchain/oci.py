@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.toolchain.errors import SourceUnavailable
+from moorage.toolchain.errors import NotPublished
 from moorage.toolchain.fetched import Fetched
 from moorage.toolchain.images import Descriptor, Images, Manifest, Reference
 from moorage.toolchain.layers import extract_from_layers
@@ -74,7 +74,7 @@ async def fetch_image(
 
 def _image_for(tool: Tool, platform: Platform) -> Image:
     if tool.image is None:
-        raise SourceUnavailable("upstream publishes none")
+        raise NotPublished("upstream publishes none")
     if str(platform) not in tool.image.platforms:
-        raise SourceUnavailable(f"upstream publishes none for {platform}")
+        raise NotPublished(f"upstream publishes none for {platform}")
     return tool.image

@@ -27,6 +27,9 @@ class Progress(Protocol):
     def note(self, tool: str, text: str) -> None:
         """Something worth a line that does not count, such as why a source was passed over."""
 
+    def announce(self, text: str) -> None:
+        """Something worth a line that is about no single tool, such as a host that cannot be reached."""
+
     def finished(self, tool: str, outcome: str) -> None:
         """The tool is there; the last call for it. A tool that cannot be had is an error instead."""
 
@@ -41,6 +44,9 @@ class Silent:
         """Say nothing."""
 
     def note(self, tool: str, text: str) -> None:
+        """Say nothing."""
+
+    def announce(self, text: str) -> None:
         """Say nothing."""
 
     def finished(self, tool: str, outcome: str) -> None:

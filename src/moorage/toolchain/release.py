@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from moorage.toolchain.archives import extract_member
 from moorage.toolchain.checksums import published_digest
-from moorage.toolchain.errors import IntegrityError, SourceUnavailable
+from moorage.toolchain.errors import IntegrityError, NotPublished
 from moorage.toolchain.fetched import Fetched
 from moorage.toolchain.lock import Artifact, Pin, check
 from moorage.toolchain.settings import Source
@@ -94,7 +94,7 @@ def mirrored(url: str, mirror: str | None) -> str:
 def _release_for(tool: Tool, platform: Platform) -> Release:
     release = tool.release_for(platform)
     if release is None:
-        raise SourceUnavailable(
+        raise NotPublished(
             f"upstream publishes none for {platform}" if tool.release else "upstream publishes none"
         )
     return release

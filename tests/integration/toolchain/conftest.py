@@ -146,6 +146,7 @@ class Events:
     steps: list[tuple[str, str]] = field(default_factory=list)
     amounts: list[tuple[str, int, int | None]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    announced: list[str] = field(default_factory=list)
     outcomes: dict[str, str] = field(default_factory=dict)
 
     def started(self, tool, step, unit):
@@ -156,6 +157,9 @@ class Events:
 
     def note(self, tool, text):
         self.notes.append((tool, text))
+
+    def announce(self, text):
+        self.announced.append(text)
 
     def finished(self, tool, outcome):
         self.outcomes[tool] = outcome
@@ -294,6 +298,7 @@ class Progress:
     def started(self, tool, step, unit): print("step", tool, step, flush=True)
     def advanced(self, tool, done, total): print("amount", tool, done, total, flush=True)
     def note(self, tool, text): print("note", tool, text, flush=True)
+    def announce(self, text): print("announced", text, flush=True)
     def finished(self, tool, outcome): print("done", tool, outcome, flush=True)
 
 catalog = load_catalog(Path(job["catalog"]), graphs_dir=Path(job["graphs"]))

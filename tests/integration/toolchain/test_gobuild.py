@@ -74,6 +74,20 @@ async def test_a_tool_is_built_with_its_linker_flags(machine, graph):
     assert machine.leftovers() == []
 
 
+async def test_that_builds_take_long_is_said_once_and_only_where_something_is_built(
+    machine, graph, monkeypatch, tmp_path
+):
+    graph(main="package main\n\nfunc main() {}\n")
+    machine.declare_go("g", "moorage.test/tool", name="other")
+    monkeypatch.setenv("GOCACHE", str(tmp_path / "cold"))
+    await machine.ensure("tool", "other")
+    [announced] = machine.events.announced
+    assert "about 15 minutes for all" in announced
+    machine.events.announced.clear()
+    await machine.ensure("tool", again=True)
+    assert machine.events.announced == [], "all of it was compiled before"
+
+
 async def test_a_build_is_the_same_bytes_wherever_it_runs(machine, graph, monkeypatch, tmp_path):
     graph()
     first = (await machine.ensure("tool"))["tool"].read_bytes()

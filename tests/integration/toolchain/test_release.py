@@ -302,7 +302,11 @@ async def test_with_no_way_out_many_tools_fail_as_fast_as_one(machine, black_hol
     assert time.monotonic() - began < 4, "1 s for all, and not for each"
     assert len(caught.value.message.splitlines()) == 1, "the same reason is told once, for all of them"
     assert "tool0 1.2.3, tool1 1.2.3" in caught.value.message
-    assert f"{black_hole.host} cannot be reached (no answer in 1 s)" in caught.value.message
+    silence = f"{black_hole.host} cannot be reached (no answer in 1 s)"
+    assert silence in caught.value.message
+    assert machine.events.announced == [silence, *machine.events.announced[1:]]
+    assert not any(black_hole.host in said for said in machine.events.announced[1:])
+    assert machine.events.notes == [], "what no tool is to blame for is said once, and of none"
     assert "MOORAGE_TOOLS" in caught.value.hint
 
 
