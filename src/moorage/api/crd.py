@@ -17,10 +17,15 @@ from moorage.api.local import (
 )
 from moorage.api.machinetype import MachineType
 from moorage.api.models import AGE, Column, Definition, Resource
+from moorage.api.policyexception import PolicyException
+from moorage.api.policyreport import PolicyReport
 from moorage.api.project import Project
 
-PRODUCT_KINDS: Final[tuple[type[Resource], ...]] = (Project, MachineType, KubernetesCluster)
+PRODUCT_KINDS: Final[tuple[type[Resource], ...]] = (Project, MachineType, KubernetesCluster, PolicyReport)
 """What users and the platform team declare."""
+
+USER_CLUSTER_KINDS: Final[tuple[type[Resource], ...]] = (PolicyException,)
+"""What teams declare in their own clusters."""
 
 LOCAL_KINDS: Final[tuple[type[Resource], ...]] = (
     LocalCluster,
@@ -34,7 +39,7 @@ LOCAL_KINDS: Final[tuple[type[Resource], ...]] = (
 )
 """What Cluster API and the local provider say to each other."""
 
-KINDS: Final = PRODUCT_KINDS + LOCAL_KINDS
+KINDS: Final = PRODUCT_KINDS + USER_CLUSTER_KINDS + LOCAL_KINDS
 
 _SCALE: Final = {
     "specReplicasPath": ".spec.replicas",

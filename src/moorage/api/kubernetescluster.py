@@ -10,6 +10,7 @@ from moorage.api.conditions import CONDITIONS_MAX, Conditions
 from moorage.api.meta import CLUSTER_NAME_MAX, POOL_NAME_MAX
 from moorage.api.models import ApiModel, Column, Definition, IntOrPercent, ObjectMeta, Resource, ready_columns
 from moorage.api.names import DnsLabel, MachineTypeName, NodeLabels, Taints
+from moorage.api.policies import ClusterPolicies
 from moorage.api.schema import ListMap, Rule, rules
 from moorage.api.settings import Cni, MaintenanceWindow, ProviderName, RequestedVersion
 from moorage.api.versions import VERSION_PATTERN
@@ -156,7 +157,7 @@ class KubernetesClusterSpec(ApiModel):
     version: Version = Field(
         "",
         description="The Kubernetes version: a minor (1.36: its newest patch on offer) or a patch (1.36.0). "
-        "Left out, the project's default.",
+        "Left out, the project's default, or else the newest minor that the provider offers.",
         json_schema_extra={"default": None},
     )
     provider: Annotated[
@@ -186,6 +187,9 @@ class KubernetesClusterSpec(ApiModel):
         None,
         description="The network plugin. Left out, the project's default, or else the provider's. "
         "It cannot be changed.",
+    )
+    policies: ClusterPolicies | None = Field(
+        None, description="Which policies judge in the cluster, beside those of its project."
     )
     paused: bool = Field(
         default=False,
@@ -230,6 +234,9 @@ class NodePoolStatus(ApiModel):
     )
     ready: int | None = Field(None, ge=0, description="How many nodes are ready.")
     up_to_date: int | None = Field(None, ge=0, description="How many are as the pool is declared now.")
+    version: str | None = Field(
+        None, max_length=64, description="The oldest Kubernetes version among its nodes."
+    )
 
 
 class NodesStatus(ApiModel):

@@ -11,6 +11,7 @@ from moorage.api.conditions import CONDITIONS_MAX, Conditions
 from moorage.api.meta import PROJECT_NAME_MAX, project_namespace
 from moorage.api.models import ApiModel, Column, Definition, ObjectMeta, Quantity, Resource, ready_columns
 from moorage.api.names import MachineTypeName
+from moorage.api.policies import ProjectPolicies
 from moorage.api.schema import ListMap, Rule, rules
 from moorage.api.settings import Cni, MaintenanceWindow, ProviderName, RequestedVersion
 
@@ -104,6 +105,9 @@ class ProjectSpec(ApiModel):
     )
     defaults: ClusterDefaults | None = Field(
         None, description="What a new cluster gets where its declaration says nothing."
+    )
+    policies: ProjectPolicies | None = Field(
+        None, description="Which policies judge in the project's clusters, and who may grant exceptions."
     )
 
 

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from moorage.api.crd import LOCAL_KINDS, PRODUCT_KINDS, custom_resource_definition
+from moorage.api.crd import (
+    LOCAL_KINDS,
+    PRODUCT_KINDS,
+    USER_CLUSTER_KINDS,
+    custom_resource_definition,
+)
 from moorage.api.models import Resource
 from moorage.api.schema import INT_OR_STRING, LIST_MAP_KEYS, LIST_TYPE, VALIDATIONS, Schema
 
@@ -20,6 +25,12 @@ in `src/moorage/api/crds`; on a running platform `kubectl explain` says the same
 
 A field is required where it says so. A rule that is broken is answered with the sentence that is quoted here
 ("…" stands for what was written), before anything is stored.
+"""
+
+_USER_CLUSTERS = """\
+## In user clusters
+
+What teams declare beside their workloads.
 """
 
 _LOCAL = """\
@@ -48,6 +59,8 @@ def reference() -> str:
     """Return the reference as Markdown."""
     parts = [_INTRODUCTION]
     parts += [_section(kind, "##") for kind in PRODUCT_KINDS]
+    parts.append(_USER_CLUSTERS)
+    parts += [_section(kind, "###") for kind in USER_CLUSTER_KINDS]
     parts.append(_LOCAL)
     parts += [_section(kind, "###") for kind in LOCAL_KINDS]
     return "\n".join(parts)

@@ -120,6 +120,23 @@ def default_cluster(new: Object, old: Object | None, project: Project | None) ->
     return spec
 
 
+def default_version(spec: Object, offers: Mapping[str, Offer]) -> str | Problem:
+    """Return the version of a new cluster for which nobody has chosen one: the newest minor of its provider.
+
+    Args:
+        spec: a spec with its other defaults filled in.
+        offers: what each provider offers.
+    """
+    provider = str(spec.get("provider", ""))
+    problem = check_provider(provider, offers)
+    if problem is not None:
+        return problem
+    versions = offers[provider].versions
+    if not versions:
+        return Problem("VersionNotOffered", f"provider {provider} offers no Kubernetes yet")
+    return max(versions).minor_version
+
+
 def judge_project(
     new: Project, old: Project | None, offers: Mapping[str, Offer], types: Iterable[str]
 ) -> Verdict:

@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 from lightkube import AsyncClient
-from lightkube.core.exceptions import ApiError
 
 from moorage.api.conditions import ConditionStatus, condition, get_condition, set_condition
 from moorage.api.kubernetescluster import KubernetesCluster
@@ -33,7 +32,7 @@ from moorage.kube.kinds import (
     Kind,
     Object,
 )
-from moorage.kube.objects import UNREACHABLE, apply, apply_status, delete, explain, get, list_objects
+from moorage.kube.objects import FAILED, apply, apply_status, delete, explain, get, list_objects
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ class AccessController:
         try:
             async with asyncio.timeout(2 * _TIMEOUT_SECONDS):
                 await open_to_members(entrance)
-        except (*UNREACHABLE, ApiError, TimeoutError) as error:
+        except (*FAILED, TimeoutError) as error:
             self._checked.pop(key, None)
             why = "it does not answer" if isinstance(error, TimeoutError) else explain(error)
             await self._say(entrance, ok=False, reason="ClusterUnreachable", message=why)

@@ -19,6 +19,7 @@ from moorage.api.meta import GROUP, VERSION
 from moorage.api.models import InvalidObjectError
 from moorage.clusters import admission
 from moorage.clusters.admission import Verdict
+from moorage.clusters.checks import Problem
 from moorage.clusters.facts import Question, Reader, ask
 from moorage.kube.kinds import MUTATING_WEBHOOK, VALIDATING_WEBHOOK, Kind, Object
 from moorage.kube.objects import FAILED, explain
@@ -156,6 +157,11 @@ async def _mutate(question: Question, reader: Reader) -> Object:
     new = question.new or {}
     project = await reader.project(question.namespace)
     spec = admission.default_cluster(new, question.old, project)
+    if not spec.get("version"):
+        version = admission.default_version(spec, await reader.offers())
+        if isinstance(version, Problem):
+            return _refusal(Verdict(version.message))
+        spec["version"] = version
     before = new.get("spec") or {}
     patch = [
         {"op": "add", "path": f"/spec/{key}", "value": value}

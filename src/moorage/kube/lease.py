@@ -15,13 +15,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import httpx2
 from lightkube import AsyncClient
-from lightkube.core.exceptions import ApiError
 
 from moorage.errors import MoorageError
 from moorage.kube.kinds import LEASE, Object
-from moorage.kube.objects import CONFLICT, create, explain, get, is_status, merge_patch
+from moorage.kube.objects import CONFLICT, FAILED, create, explain, get, is_status, merge_patch
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +154,7 @@ class _Election:
                 lease = await get(self._client, LEASE, self._name, self._namespace)
                 if lease and _holder(lease) == self._identity:
                     await self._write(lease, holder="", duration_seconds=1)
-        except (ApiError, httpx2.TransportError, TimeoutError) as error:
+        except (*FAILED, TimeoutError) as error:
             logger.warning("lease %s/%s is not given back: %s", self._namespace, self._name, explain(error))
 
     @property
@@ -169,7 +167,7 @@ class _Election:
         try:
             async with asyncio.timeout(timeout_seconds):
                 written = await self._acquire_or_renew()
-        except (ApiError, httpx2.TransportError, TimeoutError) as error:
+        except (*FAILED, TimeoutError) as error:
             if not is_status(error, CONFLICT):
                 self._say(f"it cannot be renewed: {explain(error)}")
             return False

@@ -22,6 +22,9 @@ NOT_FOUND = 404
 FORBIDDEN = 403
 _PASSING_CODES = (429, 500, 502, 503, 504)
 
+ROLES_SECONDS = 5.0
+"""How long an API server that has just been started may take to read the roles that it grants by."""
+
 UNREACHABLE = (httpx2.TransportError,)
 """What is raised when an API server does not answer."""
 
@@ -54,13 +57,22 @@ def is_passing(error: BaseException) -> bool:
 async def persist(
     attempt: Callable[[], Awaitable[Done]], *, timeout_seconds: float, interval_seconds: float = 0.25
 ) -> Done:
-    """Try until it works, while what prevents it is passing; the last error is raised in the end."""
+    """Try until it works, while what prevents it is passing; the last error is raised in the end.
+
+    "Forbidden" is passing too, for some seconds in a row: an API server that has just been started answers so
+    until it has read its roles, and nothing in its answer tells that from a right that is missing.
+    """
     deadline = time.monotonic() + timeout_seconds
+    forbidden_since: float | None = None
     while True:
         try:
             return await attempt()
         except FAILED as error:
-            if not is_passing(error) or time.monotonic() >= deadline:
+            now = time.monotonic()
+            forbidden = is_status(error, FORBIDDEN)
+            forbidden_since = (forbidden_since or now) if forbidden else None
+            reading = forbidden_since is not None and now - forbidden_since < ROLES_SECONDS
+            if now >= deadline or not (reading or is_passing(error)):
                 raise
         await asyncio.sleep(interval_seconds)
 

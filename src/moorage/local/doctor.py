@@ -105,9 +105,13 @@ def _watches(home: Home) -> Iterator[Diagnosis]:
     yield Diagnosis(
         "inotify",
         ok=room > 0 or not clusters,
-        finding=f"{used} of {limit} instances are used: room for {room} more user clusters",
+        finding=f"{used} of {limit} instances are used: room for {_more_clusters(room)}",
         mend="`sudo sysctl fs.inotify.max_user_instances=1024`, or delete a cluster",
     )
+
+
+def _more_clusters(room: int) -> str:
+    return f"{room or 'no'} more user cluster{'' if room == 1 else 's'}"
 
 
 def _inotify_instances(process: psutil.Process) -> int:

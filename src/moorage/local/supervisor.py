@@ -1,33 +1,29 @@
 """The supervisor (supervisord): started, asked, told, stopped.
 
-It is spoken to over a Unix socket that only its owner may open. Its programs are files in ``programs/``: what
-is in the folder is what runs, so that a supervisor that comes back brings everything back.
+Its programs are files in ``programs/``: what is in the folder is what runs, so that a supervisor that comes
+back brings everything back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
-import xmlrpc.client
 from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
-from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from moorage.files import PRIVATE_FILE, write_if_changed
 from moorage.local.errors import NotRunningError, PlatformError, explained
 from moorage.local.home import Home
 from moorage.local.programs import SUPERVISED, Program, program_config, supervisor_config
+from moorage.local.supervisor_rpc import Faults, call, forget, ignoring
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 60.0
@@ -181,8 +177,8 @@ class Supervisor:
         def again(rpc: Any) -> None:
             for item in rpc.supervisor.getAllProcessInfo():
                 if item["statename"] == "BACKOFF":
-                    _ignoring(Faults.NOT_RUNNING, partial(rpc.supervisor.stopProcess, item["name"]))
-                    _ignoring(
+                    ignoring(Faults.NOT_RUNNING, partial(rpc.supervisor.stopProcess, item["name"]))
+                    ignoring(
                         Faults.ALREADY_STARTED, partial(rpc.supervisor.startProcess, item["name"], _NO_WAIT)
                     )
 
@@ -266,7 +262,7 @@ class Supervisor:
             # and the operator may be putting what has been ended already.
             while time.monotonic() < deadline and (restless := _restless(rpc, last)):
                 for name in [name for name, state in restless.items() if state != "STOPPING"]:
-                    _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
+                    ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
                 time.sleep(_POLL_SECONDS)
 
         try:
@@ -283,46 +279,31 @@ class Supervisor:
         self._take_out(rpc, [name for name in names if name in changed])
         moved = [name for name in names if name in added or name in changed]
         for name in moved:
-            _ignoring(Faults.ALREADY_ADDED, partial(rpc.supervisor.addProcessGroup, name))
+            ignoring(Faults.ALREADY_ADDED, partial(rpc.supervisor.addProcessGroup, name))
         # A caller that was killed while it removed a program has left it stopped, but known.
         for name in [name for name in names if name not in moved]:
             while (state := rpc.supervisor.getProcessInfo(name)["statename"]) == "STOPPING":
                 time.sleep(_POLL_SECONDS)
             if state in _AT_REST:
-                _ignoring(Faults.ALREADY_STARTED, partial(rpc.supervisor.startProcess, name, _NO_WAIT))
+                ignoring(Faults.ALREADY_STARTED, partial(rpc.supervisor.startProcess, name, _NO_WAIT))
                 moved.append(name)
         return moved
 
     def _take_out(self, rpc: Any, names: list[str]) -> None:
         for name in names:  # all are told to end before the first is waited for
-            _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
+            ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
         deadline = time.monotonic() + _STOP_SECONDS
         for name in names:
             # The supervisor kills what does not end in its time; until then it refuses to forget it.
-            while not _ignoring(Faults.BAD_NAME, partial(_forget, rpc, name)):
+            while not ignoring(Faults.BAD_NAME, partial(forget, rpc, name)):
                 if time.monotonic() > deadline:
                     raise PlatformError(f"{name} does not end", hint="`moorage doctor` says what is wrong")
                 time.sleep(_POLL_SECONDS)
                 # Once more: whoever put it at the same time may have started it again.
-                _ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
+                ignoring(Faults.BAD_NAME, partial(rpc.supervisor.stopProcessGroup, name, _NO_WAIT))
 
     def _call(self, ask: Callable[[Any], Answer]) -> Answer:
-        transport = _Transport(self._home.socket, self._answer_seconds)
-        try:
-            return ask(xmlrpc.client.ServerProxy("http://localhost", transport=transport))
-        except (ConnectionError, FileNotFoundError, http.client.HTTPException) as error:
-            raise NotRunningError(self._home.root) from error
-        except (TimeoutError, BlockingIOError) as error:  # the latter: too many wait for it already
-            raise PlatformError(
-                f"the supervisor of {self._home.root} does not answer", hint="`moorage down` ends it"
-            ) from error
-        except xmlrpc.client.Error as error:
-            said = error.faultString if isinstance(error, xmlrpc.client.Fault) else str(error)
-            raise PlatformError(
-                f"the supervisor refuses: {said}", hint=f"its log is {self._home.log('supervisor')}"
-            ) from error
-        finally:
-            transport.close()
+        return call(self._home, ask, answer_seconds=self._answer_seconds)
 
 
 def platform_processes(home: Home) -> list[psutil.Process]:
@@ -345,25 +326,6 @@ async def in_thread(work: Callable[[], Answer]) -> Answer:
     return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_seconds: float) -> None:
-        super().__init__("localhost", timeout=timeout_seconds)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-class _Transport(SupervisorTransport):  # type: ignore[misc]  # the package has no types
-    """Supervisor's transport, that gives up on one that hangs."""
-
-    def __init__(self, path: Path, timeout_seconds: float) -> None:
-        super().__init__(serverurl=f"unix://{path}")
-        self._get_connection = lambda: _UnixConnection(path, timeout_seconds)
-
-
 def _restless(rpc: Any, spared: Container[str]) -> dict[str, str]:
     """Return which programs run, or would without anybody's doing, and what state each is in."""
     return {
@@ -371,27 +333,6 @@ def _restless(rpc: Any, spared: Container[str]) -> dict[str, str]:
         for item in rpc.supervisor.getAllProcessInfo()
         if item["name"] not in spared and item["statename"] not in ("STOPPED", "FATAL", "UNKNOWN")
     }
-
-
-def _forget(rpc: Any, name: str) -> bool:
-    """Take a program out of the supervisor; say whether it is out."""
-    try:
-        rpc.supervisor.removeProcessGroup(name)
-    except xmlrpc.client.Fault as error:
-        if error.faultCode == Faults.STILL_RUNNING:
-            return False
-        raise
-    return True
-
-
-def _ignoring(fault: int, call: Callable[[], Any]) -> Any:
-    """Call, and take one fault for the answer "it is so already"."""
-    try:
-        return call()
-    except xmlrpc.client.Fault as error:
-        if error.faultCode != fault:
-            raise
-        return True
 
 
 def _kill(process: psutil.Process) -> None:

@@ -24,11 +24,12 @@ from moorage.api.project import Project
 from moorage.kube import kinds
 from moorage.kube.kinds import CRD, Kind, Object
 from moorage.kube.objects import apply, apply_status, get
+from moorage.policies.cluster import gatekeeper_kinds
 
 HERE = Path(__file__).parent
 KIND_OF = {
     kind.kind: kind
-    for kind in vars(kinds).values()
+    for kind in (*vars(kinds).values(), *vars(gatekeeper_kinds).values())
     if isinstance(kind, Kind) and kind.group.endswith("moorage.dev")
 }
 # The API server's own words beside an error of the schema.

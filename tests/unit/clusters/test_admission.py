@@ -11,12 +11,14 @@ from moorage.clusters.admission import (
     ALLOWED,
     ClusterFacts,
     default_cluster,
+    default_version,
     judge_cluster,
     judge_machine_type,
     judge_machine_type_deletion,
     judge_project,
     judge_project_deletion,
 )
+from moorage.clusters.checks import Offer, Problem
 
 from .builders import NOW, OFFER, cluster, cluster_object, machine_type, pool, project
 
@@ -189,6 +191,12 @@ class TestDefaults:
     def test_without_a_default_the_provider_is_local_and_the_rest_is_left_to_the_schema(self) -> None:
         assert default_cluster(self.declared(), None, project()) == {"provider": "local"}
         assert default_cluster({"metadata": {}}, None, None) == {"provider": "local"}
+
+    def test_a_version_that_nobody_has_chosen_is_the_newest_minor_of_the_provider(self) -> None:
+        assert default_version({"provider": "local"}, OFFERS) == "1.37"
+        unknown = default_version({"provider": "aws"}, OFFERS)
+        assert unknown == Problem("ProviderUnknown", "there is no provider aws (there is: local)")
+        assert isinstance(default_version({"provider": "new"}, {"new": Offer("new", ())}), Problem)
 
     def test_whoever_declares_it_again_without_keeps_what_it_once_got(self) -> None:
         old = cluster_object("web", pool("main", 3, machineType="small"), cni={"name": "old"}, version="1.36")

@@ -195,6 +195,15 @@ class TestUpToDate:
 
         assert condition(found, "UpToDate") == ("False", "TopologyFailed", "no such variable")
 
+    def test_does_not_call_it_a_failure_that_two_wrote_at_once(self) -> None:
+        message = (
+            "Operation cannot be fulfilled on x: the object has been modified; please apply your changes"
+        )
+        failed = {**WELL, "TopologyReconciled": seen("False", "ReconcileFailed", message)}
+        found = settled(made=made_as(snapshot(), conditions=failed))
+
+        assert condition(found, "UpToDate")[1] == "Updating"
+
     def test_says_how_far_an_upgrade_is(self) -> None:
         declared = cluster("web", pool(), version="1.37")
         old, new = parse_version("1.36.1"), parse_version("1.37.2")
@@ -219,7 +228,52 @@ class TestUpToDate:
         )
 
         last = replace(rolling, machines=tuple(machine(name, kubelet=new) for name in "abc"))
-        assert condition(last, "UpToDate") == ("False", "Updating", "x"), "until Cluster API says it is done"
+        assert condition(last, "UpToDate") == (
+            "False",
+            "Upgrading",
+            "every node runs 1.37.2; the upgrade is being finished",
+        ), "until Cluster API says it is done"
+
+    def test_says_which_pool_is_upgraded_and_which_wait(self) -> None:
+        declared = cluster("web", pool("a", 2), pool("b", 1), pool("c", 0), version="1.37")
+        old, new = parse_version("1.36.1"), parse_version("1.37.2")
+        message = "Cluster is upgrading to v1.37.2\n  * MachineDeployments web-b, web-c pending upgrade"
+        upgrading = {**WELL, "TopologyReconciled": seen("False", "ClusterUpgrading", message)}
+        found = settled(
+            declared,
+            made=made_as(snapshot(declared), conditions=upgrading, control_plane=new),
+            pools=(
+                pool_view("a", 2, version=new),
+                pool_view("b", 1, version=old),
+                pool_view("c", 0, version=old),
+            ),
+            machines=(machine("a1", "a", kubelet=new), machine("a2", "a"), machine("b1", "b")),
+        )
+
+        assert condition(found, "UpToDate") == (
+            "False",
+            "Upgrading",
+            "pool a goes to 1.37.2: 1 node still to be replaced; pools b, c wait for their turn",
+        )
+        assert [pool.version for pool in status(found).node_pools] == ["1.36.1", "1.36.1", None]
+
+        next_one = replace(
+            found,
+            pools=(pool_view("a", 2, version=new), pool_view("b", 1, version=new), found.pools[2]),
+            machines=(machine("a1", "a", kubelet=new), machine("a2", "a", kubelet=new), machine("b1", "b")),
+        )
+        assert condition(next_one, "UpToDate")[2] == (
+            "pool b goes to 1.37.2: 1 node still to be replaced; pool c waits for its turn"
+        )
+
+    def test_does_not_wait_for_a_pool_that_is_going_anyway(self) -> None:
+        going = pool_view("old", 0, total=1, deleting=True)
+        found = settled(cluster("web", pool()), pools=(pool_view(), going))
+        stale = replace(
+            found, machines=(*found.machines, machine("o", "old", kubelet=parse_version("1.35.0")))
+        )
+
+        assert condition(stale, "UpToDate")[2] == "pool old is being removed"
 
 
 def test_a_node_that_cannot_be_drained_is_named_where_a_pool_shrinks_or_is_replaced() -> None:
@@ -271,7 +325,7 @@ class TestDeletion:
             "2 nodes to go; web-main-a is being drained for 10m: Pod shop/db-0: "
             "cannot evict pod as it would violate the pod's disruption budget."
         )
-        assert condition(found, "Deleting") == ("True", "WaitingForNodes", expected)
+        assert condition(found, "Deleting") == ("True", "Blocked", expected)
         assert condition(found, "Ready") == ("False", "Deleting", expected)
         assert plan_cluster(found, NOW).recheck_after == timedelta(minutes=5)
 
@@ -297,8 +351,12 @@ class TestDeletion:
         assert condition(found, "Deleting") == (
             "True",
             "WaitingForControlPlaneDeletion",
-            "Waiting for LocalControlPlane to be deleted",
+            "the control plane is being removed",
         )
+        internal = seen("True", "InternalError", "Please check controller logs for errors")
+        assert condition(self.going(Deleting=internal), "Deleting")[2] == (
+            "Please check controller logs for errors"
+        ), "what we have no words for is passed on"
 
 
 def test_a_condition_keeps_the_time_of_its_change() -> None:

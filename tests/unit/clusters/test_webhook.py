@@ -158,6 +158,22 @@ async def test_defaults_come_as_a_patch_of_just_what_is_missing(client: TestClie
     ]
 
 
+async def test_whoever_chooses_no_version_gets_the_newest_on_offer(
+    client: TestClient[Any, Any], known: Known
+) -> None:
+    known.given_project = project()
+    bare = {"metadata": {"name": "web", "namespace": "project-shop"}, "spec": {}}
+
+    assert {"op": "add", "path": "/spec/version", "value": "1.37"} in patch(
+        await ask(client, bare, path="mutate")
+    )
+
+    elsewhere = {**bare, "spec": {"provider": "aws"}}
+    response = await ask(client, elsewhere, path="mutate")
+    assert response["allowed"] is False
+    assert response["status"]["message"] == "there is no provider aws (there is: local)"
+
+
 async def test_without_a_spec_there_is_one_after(client: TestClient[Any, Any]) -> None:
     bare = {"metadata": {"name": "web", "namespace": "project-shop"}}
 

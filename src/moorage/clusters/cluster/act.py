@@ -10,17 +10,24 @@ from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import CLUSTER_FINALIZER, CLUSTERS_MANAGER
 from moorage.clusters.cluster import plan
 from moorage.kube.controller import Cache
+from moorage.kube.events import EventPoster
 from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, MACHINE, Object
 from moorage.kube.objects import apply, apply_status, delete, merge_patch, set_finalizer
 
 logger = logging.getLogger(__name__)
 
 
-async def act(client: AsyncClient, cache: Cache, declared: KubernetesCluster, action: plan.Action) -> None:
+async def act(
+    client: AsyncClient,
+    cache: Cache,
+    events: EventPoster,
+    declared: KubernetesCluster,
+    action: plan.Action,
+) -> None:
     """Carry out one action. Each may be repeated; what was written is put into the cache at once."""
     name, namespace = declared.metadata.name, declared.metadata.namespace or ""
     match action:
-        case plan.WriteStatus(status):
+        case plan.WriteStatus(status, happened):
             written = await apply_status(
                 client,
                 KUBERNETES_CLUSTER,
@@ -28,6 +35,8 @@ async def act(client: AsyncClient, cache: Cache, declared: KubernetesCluster, ac
                 field_manager=CLUSTERS_MANAGER,
             )
             cache.put(KUBERNETES_CLUSTER, written)
+            # After the status: what could not be written is found again, and told then.
+            await events.post(written, happened)
             return
         case plan.HoldObject():
             await _set_finalizer(client, cache, declared, present=True)

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 
 from lightkube import AsyncClient
 
-from moorage.api.meta import PROVIDER_LABEL, project_namespace
+from moorage.api.meta import GROUP, PROVIDER_LABEL, project_namespace
 from moorage.clusters.claims import Ledger
 from moorage.clusters.cluster.act import act
 from moorage.clusters.cluster.observe import CLUSTER_NAME_LABEL, observe
 from moorage.clusters.cluster.plan import QUIET, ApplyCluster, plan_cluster
 from moorage.clusters.cluster.status import READY, UP_TO_DATE
 from moorage.kube.controller import Cache, Key, Result
+from moorage.kube.events import EventPoster
 from moorage.kube.kinds import (
     CAPI_CLUSTER,
     CLUSTER_CLASS,
@@ -26,6 +27,7 @@ from moorage.kube.kinds import (
     Object,
 )
 
+_EVENTS_FROM = f"{GROUP}/clusters"
 _HELD_BY_PROJECT = frozenset({"QuotaExceeded", "NoProject"})
 
 
@@ -46,6 +48,7 @@ class ClusterController:
         self._client = client
         self._cache = cache
         self._ledger = ledger
+        self._events = EventPoster(client, _EVENTS_FROM)
         self._clock = clock or (lambda: datetime.now(UTC))
 
     @property
@@ -67,7 +70,7 @@ class ClusterController:
             return Result()
         plan = plan_cluster(snapshot, self._clock())
         for action in plan.actions:
-            await act(self._client, self._cache, snapshot.declared, action)
+            await act(self._client, self._cache, self._events, snapshot.declared, action)
             if isinstance(action, ApplyCluster):
                 self._ledger.touch(key.namespace or "", key.name)
         if any(not isinstance(action, QUIET) for action in plan.actions):

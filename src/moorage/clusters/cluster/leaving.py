@@ -21,10 +21,17 @@ _STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class HeldUp:
-    """What is said of machines that do not get away, and when it will read differently."""
+    """What is said of machines that do not get away, and when it will read differently.
+
+    Args:
+        said: about each of the first of them.
+        recheck_after: when it will read differently although nothing happens.
+        long: whether one of them has been at it for so long that somebody should look.
+    """
 
     said: tuple[str, ...]
     recheck_after: timedelta | None
+    long: bool = False
 
 
 def held_up(machines: Iterable[MachineView], now: datetime) -> HeldUp:
@@ -33,7 +40,8 @@ def held_up(machines: Iterable[MachineView], now: datetime) -> HeldUp:
     said = [_step(machine, now) for machine in stuck[:_SHOWN]]
     if len(stuck) > _SHOWN:
         said.append(f"and {len(stuck) - _SHOWN} more")
-    return HeldUp(tuple(said), _soonest(stuck[:_SHOWN], now))
+    long = bool(stuck) and bool(age(_since(stuck[0]), now))
+    return HeldUp(tuple(said), _soonest(stuck[:_SHOWN], now), long)
 
 
 def _step(machine: MachineView, now: datetime) -> str:

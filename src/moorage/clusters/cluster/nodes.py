@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from moorage.api.kubernetescluster import NodePoolStatus
+from moorage.api.versions import KubernetesVersion
 from moorage.clusters.checks import Problem
 from moorage.clusters.cluster.finding import Finding
-from moorage.clusters.cluster.snapshot import MachineView, PoolView, Snapshot
+from moorage.clusters.cluster.snapshot import MachineView, PoolView, Snapshot, oldest
 from moorage.clusters.cluster.wording import age, count, next_step, plain, sentence
 
 _SHOWN = 3
@@ -24,7 +25,12 @@ def counts(snapshot: Snapshot, *, followed: bool) -> list[NodePoolStatus]:
     declared = [pool.name for pool in snapshot.declared.spec.node_pools]
     going = [name for name in views if name not in declared]
     return [
-        _counted(name, _wanted(snapshot, name, followed=followed), views.get(name))
+        _counted(
+            name,
+            _wanted(snapshot, name, followed=followed),
+            views.get(name),
+            oldest(machine for machine in snapshot.machines if machine.pool == name),
+        )
         for name in (*declared, *going)
     ]
 
@@ -105,9 +111,12 @@ def _wanted(snapshot: Snapshot, name: str, *, followed: bool) -> int:
     return 0
 
 
-def _counted(name: str, wanted: int, view: PoolView | None) -> NodePoolStatus:
+def _counted(
+    name: str, wanted: int, view: PoolView | None, version: KubernetesVersion | None
+) -> NodePoolStatus:
+    said = {"version": str(version)} if version is not None else {}
     if view is None:
-        return NodePoolStatus(name=name, desired=wanted, total=0, ready=0, up_to_date=0)
+        return NodePoolStatus(name=name, desired=wanted, total=0, ready=0, up_to_date=0, **said)
     return NodePoolStatus(
-        name=name, desired=wanted, total=view.total, ready=view.ready, up_to_date=view.up_to_date
+        name=name, desired=wanted, total=view.total, ready=view.ready, up_to_date=view.up_to_date, **said
     )

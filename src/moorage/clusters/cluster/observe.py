@@ -125,6 +125,7 @@ def _pool(obj: Object) -> PoolView:
         up_to_date=status.get("upToDateReplicas", 0),
         settled=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
         deleting="deletionTimestamp" in metadata,
+        version=_version(((spec.get("template") or {}).get("spec") or {}).get("version")),
     )
 
 

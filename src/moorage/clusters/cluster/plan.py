@@ -18,9 +18,11 @@ from moorage.clusters.checks import (
     check_zones,
 )
 from moorage.clusters.cluster.abandoned import abandoned
+from moorage.clusters.cluster.happenings import happenings
 from moorage.clusters.cluster.snapshot import Made, Snapshot
 from moorage.clusters.cluster.status import Outlook, differs, roll_up
 from moorage.clusters.cluster.topology import cluster_of, follows, machine_deployments, strangers
+from moorage.kube.events import Occurrence
 from moorage.kube.kinds import Object
 
 
@@ -71,9 +73,10 @@ class DeleteCluster:
 
 @dataclass(frozen=True, slots=True)
 class WriteStatus:
-    """Say how the cluster is."""
+    """Say how the cluster is, and what has happened since that was said last."""
 
     status: KubernetesClusterStatus
+    happened: tuple[Occurrence, ...] = ()
 
 
 # What brings an event of its own when it is done, or changes nothing that is looked at here.
@@ -233,6 +236,7 @@ def _with_status(
     recheck_after: timedelta | None = None,
 ) -> Plan:
     status, recheck = roll_up(snapshot, outlook, now)
-    if differs(status, snapshot.declared.status):
-        actions.append(WriteStatus(status))
+    old = snapshot.declared.status
+    if differs(status, old):
+        actions.append(WriteStatus(status, happenings(old, status)))
     return Plan(tuple(actions), min(filter(None, (recheck, recheck_after)), default=None))

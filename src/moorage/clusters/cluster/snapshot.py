@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -78,6 +78,7 @@ class PoolView:
         up_to_date: how many of them are as declared.
         settled: whether its controller has seen the newest declaration.
         deleting: whether it is on its way out.
+        version: the version that its new machines get.
     """
 
     name: str
@@ -87,6 +88,7 @@ class PoolView:
     up_to_date: int
     settled: bool
     deleting: bool
+    version: KubernetesVersion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +150,9 @@ class Snapshot:
     @property
     def oldest_node(self) -> KubernetesVersion | None:
         """The oldest version among its nodes."""
-        return min((m.kubelet for m in self.machines if m.kubelet is not None), default=None)
+        return oldest(self.machines)
+
+
+def oldest(machines: Iterable[MachineView]) -> KubernetesVersion | None:
+    """Return the oldest version that nodes run."""
+    return min((m.kubelet for m in machines if m.kubelet is not None), default=None)

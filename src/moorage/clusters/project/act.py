@@ -6,7 +6,6 @@ import asyncio
 import logging
 
 from lightkube import AsyncClient
-from lightkube.core.exceptions import ApiError
 
 from moorage.api.meta import PROJECT_FINALIZER, PROJECTS_MANAGER
 from moorage.api.project import Project
@@ -14,7 +13,7 @@ from moorage.clusters.derived import Apply, Derived
 from moorage.clusters.project import plan
 from moorage.kube.controller import Cache
 from moorage.kube.kinds import NAMESPACE, PROJECT
-from moorage.kube.objects import FORBIDDEN, apply, apply_status, delete, is_status, set_finalizer
+from moorage.kube.objects import FAILED, FORBIDDEN, apply, apply_status, delete, is_status, set_finalizer
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ async def _apply_patiently(client: AsyncClient, derived: Derived) -> None:
     while True:
         try:
             await apply(client, derived.kind, derived.object, field_manager=PROJECTS_MANAGER)
-        except ApiError as error:
+        except FAILED as error:
             if not is_status(error, FORBIDDEN) or asyncio.get_running_loop().time() >= deadline:
                 raise
             await asyncio.sleep(_INTERVAL_SECONDS)

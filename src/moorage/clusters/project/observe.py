@@ -55,7 +55,7 @@ async def read_rights(client: AsyncClient, declared: Project, *, namespaced: boo
         namespace = declared.namespace if kind.namespaced else None
         try:
             objects = await list_objects(client, kind, namespace, labels=labels)
-        except ApiError as error:
+        except ApiError as error:  # the API server's own word; a proxy's would say nothing about rights
             if not is_status(error, FORBIDDEN):
                 raise
             # A namespace that is new: the operator has no rights in it yet, so nothing of its own is there.

@@ -40,7 +40,7 @@ SYMPTOMS: Final = MappingProxyType(
     {
         Fault.KUBELET_STOPPED: Symptom("the node's heartbeats stop; Kubernetes finds it unreachable"),
         Fault.NODE_GONE: Symptom(
-            "the machine and its node vanish, and do not come back",
+            "the machine and its node vanish, and stay away until the fault is cleared",
             "the machine has been removed behind Moorage's back",
         ),
         Fault.DISK_PRESSURE: Symptom("the node reports that its disk is full"),

@@ -12,13 +12,12 @@ from typing import Final
 
 import yaml
 from lightkube import AsyncClient
-from lightkube.core.exceptions import ApiError
 
 from moorage.errors import MoorageError
 from moorage.kube.cache import Key
 from moorage.kube.client import connect
 from moorage.kube.kinds import SECRET
-from moorage.kube.objects import UNREACHABLE, get, is_status
+from moorage.kube.objects import FAILED, UNREACHABLE, get, is_status
 
 _UNAUTHORIZED: Final = 401
 _TIMEOUT_SECONDS: Final = 10.0
@@ -54,11 +53,8 @@ class UserClusters:
         connection = await self._connect(cluster)
         try:
             yield connection.client
-        except UNREACHABLE:
-            await self._review(cluster, connection)
-            raise
-        except ApiError as error:
-            if is_status(error, _UNAUTHORIZED):
+        except FAILED as error:
+            if isinstance(error, UNREACHABLE) or is_status(error, _UNAUTHORIZED):
                 await self._review(cluster, connection)
             raise
 

@@ -83,5 +83,6 @@ def _identity(obj: Object) -> dict[str, str]:
 
 
 def _gone(error: ApiError) -> bool:
+    # Only the API server's own word counts: one that is starting says 404, without a Status, of every object.
     # A conflict can only be about the uid: the fields themselves are taken by force.
     return is_status(error, NOT_FOUND) or is_status(error, CONFLICT)
