@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 COMPILE = uv=$$(scripts/venv --uv) && "$$uv" pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 # Modules that write committed files; each knows --check.
-GENERATORS := moorage.api.generate moorage.cli.reference
+GENERATORS := moorage.api.generate moorage.cli.reference moorage.policies.pages
 # In this order: what is quick to fail comes first, and one process gives one verdict.
 # (`python -m pytest`, so that processes which a test spawns can import its module.)
 TESTS ?= $(wildcard tests/unit tests/integration tests/e2e)

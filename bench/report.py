@@ -13,7 +13,7 @@ from typing import Any
 from harness import Figure, number, say, spread
 from machine import Machine
 
-BENCHMARKS = ("up", "create_cluster", "five_clusters", "pool", "operator_at_rest", "fleet")
+BENCHMARKS = ("up", "create_cluster", "five_clusters", "pool", "operator_at_rest", "fleet", "policies")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 _HERE = Path(__file__).parent
@@ -27,6 +27,7 @@ _QUICK = {
     "pool": ("--runs=1", "--most=20"),
     "operator_at_rest": ("--clusters=2", "--minutes=0.5", "--settle=10"),
     "fleet": ("--sizes", "5", "10", "--rest=10"),
+    "policies": ("--runs=1", "--objects=40"),
 }
 
 

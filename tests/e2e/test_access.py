@@ -11,7 +11,9 @@ from base64 import urlsafe_b64decode
 import pytest
 import yaml
 
+from moorage.api.versions import parse_version
 from moorage.clusters.names import member_account
+from moorage.providers.local.controlplane.plan import OFFERED
 from moorage.toolchain import locate
 
 
@@ -133,6 +135,16 @@ def test_a_member_works_with_nothing_but_their_kubeconfig(moorage, project, web)
         done = bob(*refused, check=False)
         assert done.returncode == 2, refused
         assert done.stdout == ""
+
+
+def test_an_editor_need_not_see_what_is_on_offer_to_create_a_cluster(moorage, project):
+    file = moorage.folder / "editor.kubeconfig"
+    moorage("project", "kubeconfig", project, "--as", "ed", "--output", str(file))
+    ed = moorage.using(MOORAGE_KUBECONFIG=str(file), KUBECONFIG=str(file))
+    made = ed.json("cluster", "create", "mine", "--no-wait")
+    assert made["spec"]["version"] == max(map(parse_version, OFFERED)).minor_version
+    done = ed("cluster", "create", "other", "--nodes", "1", "--provider", "cloud", "--no-wait", check=False)
+    assert "there is no provider cloud (there is: local)" in done.stderr
 
 
 def test_a_kubeconfig_keeps_what_is_there(moorage, project, web):

@@ -61,6 +61,12 @@ def test_a_cluster_lives_from_creation_to_deletion(moorage, project):
     events = moorage.json("cluster", "events", ref)
     assert [event["time"] for event in events] == sorted(event["time"] for event in events)
     assert any("Machine/web-workers" in event["object"] for event in events)
+    everything = moorage.json("cluster", "events", ref, "--all")
+    assert len(events) == 30 < len(everything)
+    own = {event["what"] for event in everything if event["object"] == "KubernetesCluster/web"}
+    assert {"Created", "ControlPlaneReady", "UpgradeStarted", "UpgradeFinished", "PoolScaled"} <= {
+        what.partition(" (x")[0] for what in own
+    }
 
     moorage("cluster", "delete", ref, "--yes")
     assert moorage.json("cluster", "list", "-p", project)["items"] == []

@@ -23,6 +23,7 @@ def refused(moorage, *arguments):
         (["--kubernetes-version", "v1.36"], "without a leading v"),
         (["--provider", "cloud"], "there is no provider cloud (there is: local)"),
         (["--machine-type", "gigantic"], "there is no machine type gigantic"),
+        (["--machine-type", "gigantic"], "hint: `moorage machinetype list`"),
         (["--control-plane-replicas", "2"], "1, 3 or 5"),
         (["--pool", "a-name-that-is-too-long"], "16"),
         (["--nodes", "5000"], "1000"),
@@ -89,7 +90,8 @@ def test_deleting_needs_a_yes(moorage, project):
     assert "--yes" in told
     assert "will be gone" in refused(moorage, "down", "--delete")
     told = refused(moorage, "project", "delete", project, "--yes")
-    assert f"project {project} still has 1 cluster (web)" in told
+    assert f"project {project} still has a cluster: web" in told
+    assert f"delete it first: `moorage cluster delete {project}/web`" in told
 
 
 def test_several_projects_need_to_be_told_apart(moorage, project):

@@ -63,10 +63,12 @@ ENTRIES = (
     Entry("demo", "moorage.cli.demo:demo", "Show all of it at work, in a minute or two.", PLATFORM),
     Entry("tools", "moorage.cli.tools:app", "The upstream programs that the platform runs.", PLATFORM),
     Entry("local", "moorage.cli.local:app", "Faults for the machines of the local provider.", PLATFORM),
+    Entry("version", "moorage.cli._app:version", "Print the version, as `--version` does.", PLATFORM),
     Entry("project", "moorage.cli.project:app", "Projects: who may do what, and how much.", PRODUCT),
     Entry("cluster", "moorage.cli.cluster:app", "The clusters of a project.", PRODUCT),
     Entry("pool", "moorage.cli.pool:app", "The node pools of a cluster.", PRODUCT),
     Entry("machinetype", "moorage.cli.machinetype:app", "The sizes of machine on offer.", PRODUCT),
+    Entry("policy", "moorage.cli.policy:app", "What the cluster will refuse, told before it does.", PRODUCT),
     Entry("token", "", "Print a token of at most one hour, as kubectl asks for it.", PRODUCT),
 )
 
@@ -153,12 +155,17 @@ def _wanted(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -
     return next((word for word in arguments if not word.startswith("-")), "")
 
 
+def version() -> None:
+    """Print the version, as `--version` does."""
+    from moorage import __version__
+    from moorage.cli._output import write
+
+    write(f"moorage {__version__}")
+
+
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it
     if asked:
-        from moorage import __version__
-        from moorage.cli._output import write
-
-        write(f"moorage {__version__}")
+        version()
         raise typer.Exit
 
 

@@ -7,18 +7,18 @@ from http import HTTPStatus
 from random import random
 from typing import TYPE_CHECKING, Any
 
-from moorage.api.meta import SYSTEM_NAMESPACE, project_of
-from moorage.api.versions import parse_version
+from moorage.api.meta import project_namespace, project_of
 from moorage.cli._names import ClusterRef, UnknownNameError
 from moorage.cli._objects import Change, Object, patch_between
 from moorage.cli._run import FIELD_MANAGER
 from moorage.errors import MoorageError
-from moorage.kube.kinds import CLUSTER_CLASS, KUBERNETES_CLUSTER, MACHINE_TYPE, PROJECT, Kind
+from moorage.kube.kinds import KUBERNETES_CLUSTER, MACHINE_TYPE, PROJECT, Kind
 from moorage.kube.objects import CONFLICT, create, get, is_status, list_objects, merge_patch
 
 if TYPE_CHECKING:
     from lightkube import AsyncClient
 
+_SHOWN = 3
 _TRIES = 10
 _SECONDS_BETWEEN_TRIES = 0.2
 
@@ -50,6 +50,24 @@ async def get_cluster(client: AsyncClient, ref: ClusterRef) -> Object:
             hint=f"`moorage cluster list -p {ref.project}` shows those there are",
         )
     return found
+
+
+async def require_no_clusters(client: AsyncClient, project: str) -> None:
+    """See that a project can be deleted.
+
+    Raises:
+        MoorageError: it has clusters; the message names them, and the hint the command that deletes each.
+    """
+    found = await list_objects(client, KUBERNETES_CLUSTER, project_namespace(project))
+    names = sorted(str(item["metadata"]["name"]) for item in found)
+    if not names:
+        return
+    commands = [f"`moorage cluster delete {project}/{name}`" for name in names[:_SHOWN]]
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    raise MoorageError(
+        f"project {project} still has {'a cluster' if len(names) == 1 else 'clusters'}: {', '.join(names)}",
+        hint=f"delete {'it' if len(names) == 1 else 'them'} first: {', '.join(commands)}{rest}",
+    )
 
 
 async def create_new(
@@ -126,35 +144,16 @@ async def machine_types_by_size(client: AsyncClient) -> list[Object]:
 async def smallest_machine_type(client: AsyncClient, provider: str) -> str:
     """Return the machine type that a pool gets when nobody says which: the smallest that the provider offers.
 
-    Raises:
-        UnknownNameError: it offers none.
-    """
-    for item in await machine_types_by_size(client):
-        if provider in item["spec"]["providers"]:
-            return str(item["metadata"]["name"])
-    raise UnknownNameError(
-        f"no machine type is offered by provider {provider}",
-        hint="the platform team declares them: `kubectl explain machinetype.spec`",
-    )
-
-
-async def newest_version(client: AsyncClient, provider: str) -> str:
-    """Return the newest minor of Kubernetes that a provider offers.
+    Where it offers none it is any: what is wrong then is the provider, and the API server says so.
 
     Raises:
-        UnknownNameError: it cannot be known, or there is no such provider.
+        UnknownNameError: there is no machine type.
     """
-    try:
-        classes = await list_objects(client, CLUSTER_CLASS, SYSTEM_NAMESPACE)
-    except Exception as error:
-        if not is_status(error, HTTPStatus.FORBIDDEN):
-            raise
+    known = await machine_types_by_size(client)
+    if not known:
         raise UnknownNameError(
-            "which Kubernetes? The project has no default", hint="say `--kubernetes-version VERSION`"
-        ) from error
-    offers = {item["metadata"]["name"]: item["spec"].get("kubernetesVersions") or () for item in classes}
-    if not offers.get(provider):
-        raise UnknownNameError(
-            f"there is no provider {provider} (there is: {', '.join(sorted(offers)) or 'none'})"
+            "there is no machine type",
+            hint="the platform team declares them: `kubectl explain machinetype.spec`",
         )
-    return max(parse_version(version) for version in offers[provider]).minor_version
+    offered = [item for item in known if provider in item["spec"]["providers"]]
+    return str((offered or known)[0]["metadata"]["name"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from moorage.cli._columns import since
 from moorage.cli._output import Column
-from moorage.clusters.cluster.wording import plain
+from moorage.clusters.cluster.wording import count, plain
 from moorage.kube.kinds import (
     CAPI_CLUSTER,
     EVENT,
@@ -39,7 +40,16 @@ COLUMNS = (
     Column("Message", lambda record: str(record["message"])),
 )
 
+NEWEST = 30
+"""How many entries a person is shown who does not ask for all."""
+
+_OF_THE_CLUSTER = f"{KUBERNETES_CLUSTER.kind}/"
 _CLUSTER_LABEL = "cluster.x-k8s.io/cluster-name"
+_RACES = (
+    "the object has been modified; please apply your changes to the latest version",
+    "no new finalizers can be added if the object is being deleted",
+)
+"""What a controller is told that wrote to an object just after another one. It looks again at once."""
 _PARTS = (
     CAPI_CLUSTER,
     LOCAL_CLUSTER,
@@ -51,13 +61,41 @@ _PARTS = (
 )
 
 
-async def cluster_history(client: AsyncClient, ref: ClusterRef, *, everything: bool) -> list[Entry]:
-    """Return what is known to have happened, the newest last.
+@dataclass(frozen=True, slots=True)
+class History:
+    """What has happened, and how much of it is not told.
+
+    Args:
+        entries: What is told, the newest last.
+        older: How many entries came before these.
+        races: How many events only say that a controller was slower than another, and looked again.
+        at_rest: How many conditions are at rest, or summed up by others.
+    """
+
+    entries: tuple[Entry, ...]
+    older: int = 0
+    races: int = 0
+    at_rest: int = 0
+
+    @property
+    def left_out(self) -> str:
+        """Say in a line what is not told; nothing where all is."""
+        said = (
+            f"{self.older} older" if self.older else "",
+            f"{count(self.races, 'race')} of controllers" if self.races else "",
+            f"{count(self.at_rest, 'condition')} at rest" if self.at_rest else "",
+        )
+        told = ", ".join(filter(None, said))
+        return f"left out: {told}; see --all" if told else ""
+
+
+async def cluster_history(client: AsyncClient, ref: ClusterRef, *, everything: bool) -> History:
+    """Return what is known to have happened to a cluster and to all that it is made of.
 
     Args:
         client: For the management cluster.
         ref: The cluster.
-        everything: Also what tells a person nothing: conditions at rest, and those that others sum up.
+        everything: Whether all is told, or what is `recent`.
     """
     lists = await asyncio.gather(
         *(_seen(client, kind, ref, {_CLUSTER_LABEL: ref.name}) for kind in _PARTS),
@@ -69,15 +107,48 @@ async def cluster_history(client: AsyncClient, ref: ClusterRef, *, everything: b
     own = [item for item in clusters if item["metadata"]["name"] == ref.name]
     objects = [*own, *(item for kind in parts for item in kind)]
     about = [event for event in events if concerns(event, ref.name, others)]
-    return history(objects, about, everything=everything)
+    if everything:
+        return History(tuple(history(objects, about, everything=True)))
+    return recent(objects, about)
+
+
+def recent(objects: Sequence[Object], events: Sequence[Object], *, newest: int = NEWEST) -> History:
+    """Return the newest of what tells a person something, and how much else there is.
+
+    Up to half of it is about the cluster itself, which has few entries beside those of its many parts.
+    """
+    told = history(objects, [event for event in events if not _is_race(event)])
+    with_races = history(objects, events)
+    everything = history(objects, events, everything=True)
+    own = [entry for entry in told if entry["object"].startswith(_OF_THE_CLUSTER)]
+    parts = [entry for entry in told if not entry["object"].startswith(_OF_THE_CLUSTER)]
+    room = max(newest - len(parts), newest // 2)
+    own = own[-room:]
+    shown = [*own, *parts[len(own) - newest :]]
+    return History(
+        entries=tuple(sorted(shown, key=_by_time)),
+        older=len(told) - len(shown),
+        races=len(with_races) - len(told),
+        at_rest=len(everything) - len(with_races),
+    )
 
 
 def history(objects: Iterable[Object], events: Iterable[Object], *, everything: bool = False) -> list[Entry]:
-    """Return what objects and events tell, in the order of time."""
+    """Return what objects and events tell, in the order of time.
+
+    Args:
+        objects: The cluster and its parts.
+        events: What is about them.
+        everything: Also what tells a person nothing: conditions at rest, and those that others sum up.
+    """
     told = [entry for item in objects for entry in _transitions(item, everything=everything)]
     told += [_event(event) for event in events]
     unique = {tuple(entry.values()): entry for entry in told}
-    return sorted(unique.values(), key=lambda entry: (entry["time"], entry["object"]))
+    return sorted(unique.values(), key=_by_time)
+
+
+def _by_time(entry: Entry) -> tuple[str, str]:
+    return entry["time"], entry["object"]
 
 
 def concerns(event: Object, cluster: str, others: Sequence[str]) -> bool:
@@ -88,6 +159,10 @@ def concerns(event: Object, cluster: str, others: Sequence[str]) -> bool:
     regarding = (event.get("regarding") or {}).get("name") or ""
     owners = [name for name in (cluster, *others) if regarding == name or regarding.startswith(f"{name}-")]
     return max(owners, key=len, default=None) == cluster
+
+
+def _is_race(event: Object) -> bool:
+    return any(words in str(event.get("note") or "") for words in _RACES)
 
 
 async def _seen(client: AsyncClient, kind: Kind, ref: ClusterRef, labels: dict[str, str]) -> list[Object]:

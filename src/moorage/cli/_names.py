@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorage.api.meta import project_namespace, project_of
+from moorage.cli import _complete
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
@@ -21,9 +22,14 @@ ProjectOption = Annotated[
         "-p",
         metavar="PROJECT",
         help="The project. Default: MOORAGE_PROJECT, or the only one there is.",
+        autocompletion=_complete.projects,
     ),
 ]
-ClusterArgument = Annotated[str, typer.Argument(metavar="CLUSTER", help="NAME or PROJECT/NAME.")]
+NewClusterArgument = Annotated[str, typer.Argument(metavar="CLUSTER", help="NAME or PROJECT/NAME.")]
+ClusterArgument = Annotated[
+    str,
+    typer.Argument(metavar="CLUSTER", help="NAME or PROJECT/NAME.", autocompletion=_complete.clusters),
+]
 
 
 class UnknownNameError(MoorageError):

@@ -13,6 +13,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from moorage.cli._wrap import wrapped
+
 Record = Mapping[str, Any]
 """One thing that is printed: an API object, or what else has fields."""
 
@@ -69,7 +71,7 @@ def print_records(
             if records:
                 print_table(columns, records, whole=whole)
             elif nothing:
-                sys.stderr.write(nothing + "\n")
+                say(nothing)
         case Output.NAME:
             for record in records:
                 write(name(record))
@@ -212,7 +214,7 @@ def write(text: str, *, end: str = "\n") -> None:
 
 def say(text: str) -> None:
     """Tell a person what happens; on stderr, so that a result can be piped on."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(wrapped(text, sys.stderr) + "\n")
     sys.stderr.flush()
 
 

@@ -37,22 +37,30 @@ class AnswerError(MoorageError):
 
 
 class ApiServer:
-    """A connection to the API server of a kubeconfig's current context."""
+    """A connection to the API server of a kubeconfig's current context.
 
-    def __init__(self, kubeconfig: Path) -> None:
+    Args:
+        kubeconfig: Which.
+        timeout_seconds: How long to wait for an answer.
+        quiet: Whether a credential plugin may say nothing to the person.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, *, timeout_seconds: float = TIMEOUT_SECONDS, quiet: bool = False
+    ) -> None:
         self._kubeconfig = kubeconfig
         try:
-            cluster, user = _current(kubeconfig)
+            cluster, user, self.namespace = _current(kubeconfig)
             address = _address(cluster["server"])
             context = _tls(kubeconfig.parent, cluster, user)
         except (OSError, KeyError, ValueError, TypeError) as error:
             raise MoorageError(f"{kubeconfig} cannot be used: {error or 'it is incomplete'}") from error
         self._connection = HTTPSConnection(
-            str(address.hostname), address.port or 443, timeout=TIMEOUT_SECONDS, context=context
+            str(address.hostname), address.port or 443, timeout=timeout_seconds, context=context
         )
         self._prefix = address.path.rstrip("/")
         self._headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        if token := _token(user):
+        if token := _token(user, quiet=quiet):
             self._headers["Authorization"] = f"Bearer {token}"
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -86,8 +94,8 @@ class ApiServer:
         self._connection.close()
 
 
-def _current(kubeconfig: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the server and the user of the current context."""
+def _current(kubeconfig: Path) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Return the server, the user and the namespace of the current context."""
     import yaml
 
     try:
@@ -98,6 +106,7 @@ def _current(kubeconfig: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return (
         _named(config, "clusters", context["cluster"])["cluster"],
         _named(config, "users", context["user"])["user"],
+        str(context.get("namespace") or ""),
     )
 
 
@@ -139,16 +148,16 @@ def _content(folder: Path, entry: dict[str, Any], field: str) -> bytes | None:
     return None
 
 
-def _token(user: dict[str, Any]) -> str | None:
+def _token(user: dict[str, Any], *, quiet: bool) -> str | None:
     if token := user.get("token"):
         return str(token)
     if path := user.get("tokenFile"):
         return Path(path).expanduser().read_text().strip()
     plugin = user.get("exec")
-    return _from_plugin(plugin) if plugin else None
+    return _from_plugin(plugin, quiet=quiet) if plugin else None
 
 
-def _from_plugin(plugin: dict[str, Any]) -> str:
+def _from_plugin(plugin: dict[str, Any], *, quiet: bool) -> str:
     """Run a credential plugin as kubectl does, and return its token."""
     depth = int(os.environ.get(_DEPTH) or 0)
     if depth >= _DEEPEST:
@@ -166,6 +175,7 @@ def _from_plugin(plugin: dict[str, Any]) -> str:
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
             check=True,
             timeout=_PLUGIN_SECONDS,
         ).stdout

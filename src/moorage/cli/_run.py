@@ -100,12 +100,19 @@ def refusal(error: ApiError) -> RefusedError:
             f"{_person(denied['user'])} may not {what}",
             hint="an owner of the project can give another role: `moorage project member add`",
         )
-    hint = (
-        "the kubeconfig's credential is not valid here, or no longer"
-        if status.code == HTTPStatus.UNAUTHORIZED
-        else None
-    )
-    return RefusedError(message, hint=hint)
+    if status.code == HTTPStatus.UNAUTHORIZED:
+        return RefusedError(message, hint="the kubeconfig's credential is not valid here, or no longer")
+    return RefusedError(message, hint=next((hint for words, hint in _HINTS if words.search(message)), None))
+
+
+_HINTS = (
+    (re.compile(r"there is no machine type \S"), "`moorage machinetype list` shows those there are"),
+    (
+        re.compile(r"machine type \S+ is not offered by provider "),
+        "`moorage machinetype list` shows what each provider offers",
+    ),
+)
+"""What to do about a refusal, by words of it; what names the choices itself needs none."""
 
 
 _DENIED = re.compile(

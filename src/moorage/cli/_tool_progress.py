@@ -54,13 +54,15 @@ class _Step:
     unit: Unit
     began: float
     told: float
-    done: int = 0
-    total: int | None = None
+    told_of: bool
 
 
 @dataclass(slots=True)
 class Lines:
-    """Plain lines: a step's beginning, a sign of life while it lasts, and what came of it."""
+    """Plain lines: a step's beginning, a sign of life while it lasts, and what came of it.
+
+    A download begins with its first bytes: a host that is not reached is no step of any tool.
+    """
 
     stream: TextIO
     _steps: dict[str, _Step] = field(default_factory=dict, init=False)
@@ -68,12 +70,16 @@ class Lines:
     def started(self, tool: str, step: str, unit: Unit) -> None:
         """Write a line."""
         now = time.monotonic()
-        self._steps[tool] = _Step(step, unit, now, now)
-        self._write(tool, step)
+        self._steps[tool] = _Step(step, unit, now, now, told_of=unit is not Unit.BYTES)
+        if unit is not Unit.BYTES:
+            self._write(tool, step)
 
     def advanced(self, tool: str, done: int, total: int | None) -> None:
         """Write a line, if the last one is a while ago."""
         step, now = self._steps[tool], time.monotonic()
+        if not step.told_of:
+            step.told_of = True
+            self._write(tool, step.name)
         if now - step.told >= _SECONDS_BETWEEN_LINES:
             step.told = now
             self._write(tool, f"{step.name}, {amount(done, total, step.unit)}, {now - step.began:.0f} s")
@@ -81,6 +87,11 @@ class Lines:
     def note(self, tool: str, text: str) -> None:
         """Write a line."""
         self._write(tool, text)
+
+    def announce(self, text: str) -> None:
+        """Write a line."""
+        self.stream.write(f"{text}\n")
+        self.stream.flush()
 
     def finished(self, tool: str, outcome: str) -> None:
         """Write a line."""
@@ -120,6 +131,10 @@ class TerminalBars:
     def note(self, tool: str, text: str) -> None:
         """Write a line above the bars."""
         self.bars.console.print(f"{tool}: {text}", style="dim", markup=False)
+
+    def announce(self, text: str) -> None:
+        """Write a line above the bars."""
+        self.bars.console.print(text, style="dim", markup=False)
 
     def finished(self, tool: str, outcome: str) -> None:
         """Make the bar a line above the others."""

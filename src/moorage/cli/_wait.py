@@ -58,15 +58,23 @@ def parse_duration(text: str) -> float:
 
 
 def cluster_rows(cluster: KubernetesCluster) -> list[Row]:
-    """Return what a person watches while a cluster comes to be what is declared."""
+    """Return what a person watches while a cluster comes to be what is declared.
+
+    Nothing is done before the operator has seen the declaration, nor while it runs another version than it
+    is to run, however well it is.
+    """
     from moorage.api.conditions import get_condition
 
-    status = cluster.status
-    current = is_observed(cluster)
+    status = cluster.status if is_observed(cluster) else None
+    version = status.version if status else None
+    runs = {}
+    if version is not None:
+        runs["ControlPlaneReady"] = version.control_plane
+        runs["NodesReady"] = version.nodes.min if version.nodes else None
     rows: list[Row] = []
     for type_, name in _CONDITIONS:
         found = get_condition(status.conditions, type_) if status else None
-        rows.append(_condition_row(name, found, current=current))
+        rows.append(_condition_row(name, found, _way_to_go(cluster, runs.get(type_))))
         if type_ == "NodesReady":
             rows += _pool_rows(cluster)
     return rows
@@ -221,13 +229,26 @@ async def _poll(look: Callable[[], Awaitable[bool]], timeout_seconds: float) -> 
     return bool(await poll(found, timeout_seconds=timeout_seconds, interval_seconds=_SECONDS_BETWEEN_LOOKS))
 
 
-def _condition_row(name: str, found: Condition | None, *, current: bool) -> Row:
-    if found is None or not current:
+def _condition_row(name: str, found: Condition | None, way_to_go: str) -> Row:
+    if found is None:
         return Row(name)
-    return Row(name, found.message, State.DONE if found.is_true else State.WAITING)
+    done = found.is_true and not way_to_go
+    return Row(name, found.message or way_to_go, State.DONE if done else State.WAITING)
+
+
+def _way_to_go(cluster: KubernetesCluster, version: str | None) -> str:
+    """Say from which version to which something has to go; nothing where it is there."""
+    from moorage.api.versions import parse_version
+
+    versions = cluster.status.version if cluster.status else None
+    desired = versions.desired if versions else None
+    if version is None or desired is None or parse_version(version) == parse_version(desired):
+        return ""
+    return f"{version}, on the way to {desired}"
 
 
 def _pool_rows(cluster: KubernetesCluster) -> list[Row]:
+    current = is_observed(cluster)
     status = {pool.name: pool for pool in cluster.status.node_pools} if cluster.status else {}
     rows = []
     for pool in cluster.spec.node_pools:
@@ -236,8 +257,14 @@ def _pool_rows(cluster: KubernetesCluster) -> list[Row]:
         desired = pool.replicas if pool.replicas is not None else (now.desired if now else None)
         wanted = desired if desired is not None else pool.min or 0
         old = (now.total or 0) - up_to_date if now else 0
-        done = now is not None and ready == wanted and up_to_date >= wanted and old <= 0
-        text = f"{ready} of {wanted} ready" + (f", {old} to be replaced" if old > 0 else "")
+        way_to_go = _way_to_go(cluster, now.version) if now else ""
+        done = current and now is not None and ready == wanted and up_to_date >= wanted and old <= 0
+        done = done and not way_to_go
+        text = f"{ready} of {wanted} ready"
+        if old > 0:
+            text += f", {old} to be replaced"
+        elif way_to_go:
+            text += f", still at {now.version if now else ''}"
         rows.append(Row(f"pool {pool.name}", text, State.DONE if done else State.WAITING, indent=1))
     declared = {pool.name for pool in cluster.spec.node_pools}
     rows += [

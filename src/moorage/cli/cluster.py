@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moorage.cli import _complete
+from moorage.cli._change import change_cluster, print_cluster
 from moorage.cli._confirm import YesOption, confirm
-from moorage.cli._names import ClusterArgument, ProjectOption
-from moorage.cli._output import Output, OutputOption, dump_manifests, print_object, print_objects, say
+from moorage.cli._names import ClusterArgument, NewClusterArgument, ProjectOption
+from moorage.cli._output import Output, OutputOption, dump_manifests, print_objects, say
 from moorage.cli._wait import DEFAULT_TIMEOUT, TimeoutOption, WaitOption, parse_duration
 
 if TYPE_CHECKING:
     from moorage.cli._names import ClusterRef
-    from moorage.cli._objects import Change, Object
+    from moorage.cli._objects import Object
 
 app = typer.Typer()
 
@@ -29,6 +31,7 @@ MachineTypeOption = Annotated[
         "--machine-type",
         metavar="NAME",
         help="Default: the project's, or the smallest. `moorage machinetype list` shows all.",
+        autocompletion=_complete.machine_types,
     ),
 ]
 NodesOption = Annotated[int | None, typer.Option("--nodes", metavar="N", min=0, help="How many nodes.")]
@@ -50,7 +53,7 @@ VersionOption = Annotated[
 
 @app.command()
 def create(  # noqa: PLR0913 - one parameter a flag
-    cluster: ClusterArgument,
+    cluster: NewClusterArgument,
     project: ProjectOption = None,
     *,
     kubernetes_version: VersionOption = None,
@@ -116,7 +119,7 @@ def create(  # noqa: PLR0913 - one parameter a flag
     if dry_run:
         dump_manifests([found], output)
         return
-    _print_one(found, output)
+    print_cluster(found, output)
     if wait and output is Output.TABLE:
         say(f"hint: `moorage cluster kubeconfig {ref}` lets kubectl in")
 
@@ -180,7 +183,7 @@ def get(
 
         describe_cluster(found)
     else:
-        _print_one(found, output)
+        print_cluster(found, output)
 
 
 @app.command()
@@ -224,7 +227,13 @@ def scale(  # noqa: PLR0913 - one parameter a flag
     project: ProjectOption = None,
     *,
     pool: Annotated[
-        str | None, typer.Option("--pool", metavar="NAME", help="Which pool. Default: the only one.")
+        str | None,
+        typer.Option(
+            "--pool",
+            metavar="NAME",
+            help="Which pool. Default: the only one.",
+            autocompletion=_complete.pools,
+        ),
     ] = None,
     nodes: NodesOption = None,
     fewest: MinOption = None,
@@ -312,19 +321,21 @@ def events(
     project: ProjectOption = None,
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also conditions that are at rest, or that others sum up.")
+        bool,
+        typer.Option("--all", help="All there is: older ones, races of controllers, conditions at rest."),
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what has happened to a cluster, the newest last.
 
-    Events and changes of conditions, of the cluster and of everything that it is made of.
+    Events and changes of conditions, of the cluster and of everything that it is made of: the last 30 that
+    say something.
     """
-    from moorage.cli._events import COLUMNS, cluster_history
+    from moorage.cli._events import COLUMNS, History, cluster_history
     from moorage.cli._output import print_records
     from moorage.cli._run import run
 
-    async def work() -> list[dict[str, str]]:
+    async def work() -> History:
         from moorage.cli._edit import get_cluster
         from moorage.cli._names import find_cluster
         from moorage.cli._run import management
@@ -334,59 +345,9 @@ def events(
             await get_cluster(client, ref)
             return await cluster_history(client, ref, everything=everything)
 
-    print_records(run(work()), output, columns=COLUMNS, name=lambda record: str(record["object"]), whole=True)
-
-
-def change_cluster(
-    cluster: str,
-    project: str | None,
-    change: Change,
-    *,
-    title: str,
-    dry_run: bool,
-    wait: float | None,
-    output: Output,
-) -> None:
-    """Change a cluster's declaration, wait for it if asked to, and print the cluster.
-
-    Args:
-        cluster: NAME or PROJECT/NAME.
-        project: The project, if one is named.
-        change: What to change.
-        title: What that is called, above the view of what is waited for.
-        dry_run: Print the changed declaration, and change nothing.
-        wait: How many seconds to wait at most; ``None`` does not wait.
-        output: How to print the cluster.
-    """
-    from moorage.cli._run import run
-
-    async def work() -> Object:
-        from moorage.cli._edit import edit, get_cluster
-        from moorage.cli._names import find_cluster
-        from moorage.cli._objects import declared
-        from moorage.cli._run import management
-        from moorage.cli._wait import wait_for_cluster
-        from moorage.kube.kinds import KUBERNETES_CLUSTER
-
-        async with management() as client:
-            ref = await find_cluster(client, cluster, project)
-            if dry_run:
-                return declared(change(await get_cluster(client, ref)))
-            await get_cluster(client, ref)
-            _, after = await edit(client, KUBERNETES_CLUSTER, ref.name, ref.namespace, change)
-            if wait is None:
-                return after
-            await wait_for_cluster(client, ref, title=f"{title} cluster {ref}", timeout_seconds=wait)
-            return await get_cluster(client, ref)
-
     found = run(work())
-    if dry_run:
-        dump_manifests([found], output)
-    else:
-        _print_one(found, output)
-
-
-def _print_one(found: Object, output: Output) -> None:
-    from moorage.cli._columns import CLUSTERS_OF_ALL
-
-    print_object(found, output, columns=CLUSTERS_OF_ALL)
+    print_records(
+        found.entries, output, columns=COLUMNS, name=lambda record: str(record["object"]), whole=True
+    )
+    if found.left_out:
+        say(found.left_out)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moorage.cli import _complete
 from moorage.cli._names import ClusterArgument, ProjectOption
 from moorage.cli._output import Column, Output, OutputOption, print_records, say
 from moorage.errors import MoorageError
@@ -26,7 +27,13 @@ MachineOption = Annotated[
     typer.Option("--machine", "-m", metavar="NAME", help="The machine; its node has the same name."),
 ]
 PoolOption = Annotated[
-    str | None, typer.Option("--pool", metavar="POOL", help="The pool whose next machine is meant.")
+    str | None,
+    typer.Option(
+        "--pool",
+        metavar="POOL",
+        help="The pool whose next machine is meant.",
+        autocompletion=_complete.pools,
+    ),
 ]
 
 _KINDS = " ".join(f"{fault.value}: {symptom.summary}." for fault, symptom in SYMPTOMS.items())
@@ -41,7 +48,11 @@ def local() -> None:
 def list_faults(
     cluster: Annotated[
         str | None,
-        typer.Argument(metavar="CLUSTER", help="NAME or PROJECT/NAME. Default: all of the project."),
+        typer.Argument(
+            metavar="CLUSTER",
+            help="NAME or PROJECT/NAME. Default: all of the project.",
+            autocompletion=_complete.clusters,
+        ),
     ] = None,
     project: ProjectOption = None,
     *,
@@ -53,7 +64,7 @@ def list_faults(
     """
     from moorage.cli._run import run
 
-    async def work() -> list[Injected]:
+    async def work() -> tuple[str, list[Injected]]:
         from moorage.api.meta import project_namespace
         from moorage.cli._names import find_project, split
         from moorage.cli._run import management
@@ -61,11 +72,12 @@ def list_faults(
 
         said, name = split(cluster, project) if cluster else (project, None)
         async with management() as client:
-            namespace = project_namespace(await find_project(client, said))
-            return await injected_faults(client, namespace, name)
+            found = await find_project(client, said)
+            return found, await injected_faults(client, project_namespace(found), name)
 
+    of, faults = run(work())
     print_records(
-        [asdict(item) for item in run(work())],
+        [{"project": of, **asdict(item)} for item in faults],
         output,
         columns=(
             Column("Cluster", lambda record: record["cluster"]),

@@ -52,14 +52,21 @@ def _call(arguments: Sequence[str]) -> int:
         from moorage.cli.token import main as token
 
         return token(arguments[1:])
+    if arguments[:2] == ["policy", "test"] and {"-h", "--help"}.isdisjoint(arguments):
+        # It is run on every commit.
+        from moorage.cli.policy_test import main as test
+
+        return test(arguments[2:])
     from moorage.cli._app import call
 
     return call(arguments)
 
 
 def _tell(*lines: str) -> None:
+    from moorage.cli._wrap import wrapped
+
     try:
         sys.stdout.flush()
-        sys.stderr.write("".join(f"{line}\n" for line in lines if line))
+        sys.stderr.write("".join(f"{wrapped(line, sys.stderr)}\n" for line in lines if line))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

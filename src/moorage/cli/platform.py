@@ -27,14 +27,37 @@ def up() -> None:
     What runs is left as it is: after a reboot, or when parts were killed, it brings back what is missing.
     """
     from moorage.cli._run import run
+    from moorage.local.home import Home
 
-    started = time.monotonic()
+    home = Home.from_environment()
+    before, started = _processes(home), time.monotonic()
     try:
-        home = run(start())
+        run(start())
     except KeyboardInterrupt:
         say("`moorage up` goes on from here; `moorage down` stops what was started")
         raise
-    say(f"the platform is ready after {time.monotonic() - started:.1f} s; its state is in {home.root}")
+    if before and _processes(home) == before:
+        say(f"the platform is already running, and nothing had to be started; its state is in {home.root}")
+    else:
+        say(f"the platform is ready after {time.monotonic() - started:.1f} s; its state is in {home.root}")
+
+
+def _processes(home: Home) -> dict[str, int]:
+    """Return the platform's own processes, when all of them are there; nothing otherwise."""
+    from moorage.local.errors import NotRunningError
+    from moorage.local.management import MANAGEMENT_PROGRAMS
+    from moorage.local.supervisor import Supervisor
+
+    try:
+        statuses = Supervisor(home).statuses()
+    except NotRunningError:
+        return {}
+    running = {
+        name: found.pid
+        for name, found in statuses.items()
+        if name in MANAGEMENT_PROGRAMS and found.running and found.pid is not None
+    }
+    return running if len(running) == len(MANAGEMENT_PROGRAMS) else {}
 
 
 async def start() -> Home:
@@ -49,7 +72,7 @@ async def start() -> Home:
     home = Home.from_environment()
     with shown() as progress:
         await ensure(BINARIES, progress=progress)
-    with Board("Starting the platform") as board:
+    with Board("Looking after the platform" if _processes(home) else "Starting the platform") as board:
         await platform.up(home, on(board))
     return home
 

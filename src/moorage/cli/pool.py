@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from moorage.cli import _complete
+from moorage.cli._change import change_cluster
 from moorage.cli._confirm import YesOption, confirm
 from moorage.cli._names import ClusterArgument, ProjectOption
 from moorage.cli._output import Output, OutputOption
@@ -16,18 +18,20 @@ from moorage.cli.cluster import (
     MaxOption,
     MinOption,
     NodesOption,
-    change_cluster,
 )
 
 app = typer.Typer()
 
-PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="The pool's name.")]
+NewPoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="The pool's name.")]
+PoolArgument = Annotated[
+    str, typer.Argument(metavar="POOL", help="The pool's name.", autocompletion=_complete.pools)
+]
 
 
 @app.command()
 def add(  # noqa: PLR0913 - one parameter a flag
     cluster: ClusterArgument,
-    pool: PoolArgument,
+    pool: NewPoolArgument,
     project: ProjectOption = None,
     *,
     nodes: NodesOption = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from moorage.cli import _complete
 from moorage.cli._confirm import YesOption, confirm
 from moorage.cli._help import CommandGroup
 from moorage.cli._output import Output, OutputOption, dump_manifests, print_object, print_objects, say
@@ -19,7 +20,11 @@ app = typer.Typer()
 members = typer.Typer()
 app.add_typer(members, name="member", cls=CommandGroup, help="Who may do what.", no_args_is_help=True)
 
-ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
+NewProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
+ProjectArgument = Annotated[
+    str,
+    typer.Argument(metavar="PROJECT", help="The project's name.", autocompletion=_complete.projects),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Change nothing; print what `kubectl apply -f -` would take.")
 ]
@@ -30,7 +35,7 @@ _SOON = "2m"
 
 @app.command()
 def create(  # noqa: PLR0913 - one parameter a flag
-    project: ProjectArgument,
+    project: NewProjectArgument,
     *,
     display_name: Annotated[
         str | None, typer.Option("--display-name", metavar="TEXT", help="Its name for people.")
@@ -56,7 +61,12 @@ def create(  # noqa: PLR0913 - one parameter a flag
     ] = None,
     machine_type: Annotated[
         str | None,
-        typer.Option("--machine-type", metavar="NAME", help="What its node pools get by default."),
+        typer.Option(
+            "--machine-type",
+            metavar="NAME",
+            help="What its node pools get by default.",
+            autocompletion=_complete.machine_types,
+        ),
     ] = None,
     if_not_exists: Annotated[
         bool, typer.Option("--if-not-exists", help="No error where there is one of this name already.")
@@ -153,7 +163,7 @@ def delete(
     seconds = parse_duration(timeout)
 
     async def work() -> None:
-        from moorage.cli._edit import get_project
+        from moorage.cli._edit import get_project, require_no_clusters
         from moorage.cli._run import management
         from moorage.cli._wait import wait_until_project_is_gone
         from moorage.kube import objects
@@ -161,6 +171,7 @@ def delete(
 
         async with management() as client:
             await get_project(client, project)
+            await require_no_clusters(client, project)
             confirm(f"project {project} and its members' access will be gone", yes=yes)
             await objects.delete(client, PROJECT, project)
             if wait:

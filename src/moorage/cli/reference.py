@@ -34,7 +34,8 @@ command finds goes to stdout, what it does meanwhile to stderr.
 | `MOORAGE_DEBUG` | shows where an error comes from |
 | `NO_COLOR` | no colours |
 
-Completion for your shell: `moorage --install-completion`.
+Completion for your shell, also of the names of projects, clusters, pools and machine types:
+`moorage --install-completion`.
 """
 
 

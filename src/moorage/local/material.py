@@ -119,7 +119,7 @@ def write_material(
         text = kubeconfig.render(kubeconfig.by_files(plane.server, pki, name))
         write_if_changed(plane.kubeconfig(name), text)
     for name, content in (
-        ("audit-policy.yaml", audit_policy()),
+        ("audit-policy.yaml", audit_policy(workloads=issuer is not None)),
         ("authentication.yaml", authentication(issuer, public_paths)),
         ("encryption.yaml", encryption(keys.encryption_key)),
     ):
@@ -136,8 +136,13 @@ def encryption(key: bytes) -> dict[str, Any]:
     }
 
 
-def audit_policy() -> dict[str, Any]:
-    """Return what the audit log keeps: who did what, never a body; not the machinery's chatter."""
+def audit_policy(*, workloads: bool = False) -> dict[str, Any]:
+    """Return what the audit log keeps: who did what, not the machinery's chatter.
+
+    Args:
+        workloads: whether it also keeps the workloads that people and their tools declare, so that it can be
+            said what a policy would have refused. No other body is ever kept: no Secret, no ConfigMap.
+    """
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
@@ -149,9 +154,36 @@ def audit_policy() -> dict[str, Any]:
             {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
             {"level": "None", "resources": [{"group": "events.k8s.io", "resources": ["events"]}]},
             {"level": "None", "users": ["system:apiserver"], "verbs": ["get", "list", "watch"]},
+            *(_workload_bodies() if workloads else ()),
             {"level": "Metadata"},
         ],
     }
+
+
+def _workload_bodies() -> list[dict[str, Any]]:
+    """Return the rules for workloads: what a controller makes of one is known by the one."""
+    return [
+        {
+            "level": "Metadata",
+            "userGroups": ["system:masters", "system:nodes", "system:serviceaccounts:kube-system"],
+        },
+        {
+            "level": "Metadata",
+            "users": [KWOK_USER, "system:kube-controller-manager", "system:kube-scheduler"],
+        },
+        {
+            "level": "RequestResponse",
+            "verbs": ["create", "update", "patch"],
+            "resources": [
+                {"group": "", "resources": ["pods", "replicationcontrollers", "services"]},
+                {"group": "apps", "resources": ["daemonsets", "deployments", "replicasets", "statefulsets"]},
+                {"group": "autoscaling", "resources": ["horizontalpodautoscalers"]},
+                {"group": "batch", "resources": ["cronjobs", "jobs"]},
+                {"group": "networking.k8s.io", "resources": ["ingresses", "networkpolicies"]},
+                {"group": "policy", "resources": ["poddisruptionbudgets"]},
+            ],
+        },
+    ]
 
 
 def authentication(issuer: TokenIssuer | None, public_paths: Iterable[str]) -> dict[str, Any]:

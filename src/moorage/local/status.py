@@ -12,6 +12,7 @@ import psutil
 from moorage import __version__
 from moorage.local.controlplane import API_SERVER
 from moorage.local.errors import NotRunningError
+from moorage.local.gatekeeper import GATE, GATEKEEPER, ready_probe
 from moorage.local.home import Home
 from moorage.local.management import (
     CLUSTER_API,
@@ -130,11 +131,13 @@ def _probes(home: Home, ports: Mapping[str, int], declared: list[str]) -> dict[s
         if component == API_SERVER and port:
             authority = PkiFolder(home.clusters / cluster_id / "pki").certificate("ca")
             probes[name] = Probe(f"https://{LOOPBACK}:{port}/readyz?verbose", authority)
+        elif component == GATEKEEPER and port:
+            probes[name] = ready_probe(home, cluster_id)
     return {name: probe for name, probe in probes.items() if name in declared}
 
 
 def _version(component: str) -> str:
-    if component == OPERATOR:
+    if component in (OPERATOR, GATE):
         return __version__
     tool = CLUSTER_API_BINARY if component == CLUSTER_API else component
     return load_catalog().tool(tool).version

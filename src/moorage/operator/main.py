@@ -30,6 +30,8 @@ from moorage.operator import health
 from moorage.operator.health import Health, Stage
 from moorage.operator.identity import Identity, release_for_the_dead
 from moorage.operator.settings import Settings, parse
+from moorage.policies.cluster.controller import PoliciesController
+from moorage.policies.cluster.host import EngineHost, LocalEngineHost
 from moorage.providers.local.clusterclass import install_cluster_class
 from moorage.providers.local.provider import local_provider
 
@@ -94,6 +96,8 @@ async def _work(settings: Settings, client: AsyncClient, ready: Health, stop: as
         ClusterController(client, cache, ledger),
         AccessController(client, cache),
     ]
+    engines: list[EngineHost] = [LocalEngineHost(Home(settings.home))] if settings.home is not None else []
+    controllers.append(PoliciesController(client, cache, engines))
     async with AsyncExitStack() as stack:
         if settings.home is not None:
             provider = local_provider(client, cache, Home(settings.home))

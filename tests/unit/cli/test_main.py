@@ -35,6 +35,7 @@ def moorage(*arguments, **environment):
         (["token", "--project", "shop"], {"typer", "pydantic", "rich", "lightkube", "httpx2", "asyncio"}),
         (["--help"], {"pydantic", "rich", "lightkube", "httpx2", "asyncio", "yaml"}),
         (["--version"], {"pydantic", "rich", "lightkube", "httpx2", "asyncio", "yaml"}),
+        (["version"], {"rich", "lightkube", "httpx2", "asyncio", "yaml"}),
         (["cluster", "--help"], {"rich", "lightkube", "httpx2", "kube_custom_resource"}),
     ],
 )
@@ -53,8 +54,9 @@ def test_a_command_that_must_start_at_once_loads_little(tmp_path, arguments, for
     assert imported & forbidden == set()
 
 
-def test_the_version_is_printed():
-    done = moorage("--version")
+@pytest.mark.parametrize("asked", ["--version", "version"])
+def test_the_version_is_printed_however_it_is_asked_for(asked):
+    done = moorage(asked)
     assert (done.returncode, done.stdout) == (0, f"moorage {__version__}\n")
 
 

@@ -1,11 +1,15 @@
-"""The logs of the platform's components."""
+"""``moorage up`` where nothing is to be done, and the logs of the platform's components."""
 
 from __future__ import annotations
 
 import pytest
 
 from moorage.cli import main as cli
+from moorage.cli import platform
 from moorage.cli.platform import growth, last_lines
+from moorage.local.errors import NotRunningError
+from moorage.local.management import MANAGEMENT_PROGRAMS
+from moorage.local.supervisor import ProcessStatus, Supervisor
 
 
 @pytest.fixture
@@ -15,6 +19,44 @@ def home(tmp_path, monkeypatch):
         (tmp_path / "logs" / f"{name}.log").write_text("".join(f"{name} {n}\n" for n in range(100)))
     monkeypatch.setenv("MOORAGE_HOME", str(tmp_path))
     return tmp_path
+
+
+def processes(first_pid, *, missing=()):
+    return {
+        name: ProcessStatus(name, "BACKOFF" if name in missing else "RUNNING", first_pid + number, 0.0, "")
+        for number, name in enumerate((*MANAGEMENT_PROGRAMS, "of-a-user-cluster"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "already"),
+    [
+        (processes(100), processes(100), True),
+        (processes(100), processes(200), False),
+        (processes(100, missing=("operator",)), processes(100), False),
+        (None, processes(100), False),
+    ],
+)
+def test_a_platform_that_runs_is_not_said_to_have_been_started(
+    home, monkeypatch, capsys, before, after, already
+):
+    seen = iter([before, after])
+
+    def statuses(self):
+        found = next(seen)
+        if found is None:
+            raise NotRunningError(home)
+        return found
+
+    async def start():
+        return None
+
+    monkeypatch.setattr(Supervisor, "statuses", statuses)
+    monkeypatch.setattr(platform, "start", start)
+    assert cli.run(["up"]) == 0
+    said = capsys.readouterr().err
+    assert ("the platform is already running" in said) is already
+    assert ("the platform is ready after" in said) is not already
 
 
 def test_without_a_component_all_are_named(home, capsys):

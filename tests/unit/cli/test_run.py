@@ -94,6 +94,21 @@ def test_who_lacks_permission_is_told_so_and_who_can_give_it(said, told):
     assert "moorage project member add" in (error.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("node pool w: there is no machine type hugge", "`moorage machinetype list` shows those there are"),
+        (
+            "node pool w: machine type big is not offered by provider local",
+            "`moorage machinetype list` shows what each provider offers",
+        ),
+        ("Kubernetes 1.38 is not offered by provider local (offered: 1.36)", None),
+    ],
+)
+def test_who_names_a_machine_type_that_is_not_there_is_told_where_to_look(said, hint):
+    assert refusal(answer(f'admission webhook "v.moorage.dev" denied the request: {said}')).hint == hint
+
+
 def test_a_policy_of_the_platform_is_not_a_matter_of_roles():
     assert refusal(answer("only the platform team sets quota")).hint is None
 

@@ -14,7 +14,20 @@ from moorage.errors import MoorageError
 NOW = "2026-01-01T00:00:00Z"
 
 
-def cluster(*, ready=3, up_to_date=3, total=3, replicas=3, generation=2, observed=2, not_true=(), pools=None):
+def cluster(  # noqa: PLR0913 - one parameter a fact
+    *,
+    ready=3,
+    up_to_date=3,
+    total=3,
+    replicas=3,
+    generation=2,
+    observed=2,
+    not_true=(),
+    pools=None,
+    desired="1.36.0",
+    control_plane="1.36.0",
+    nodes="1.36.0",
+):
     def condition(type_):
         return {
             "type": type_,
@@ -24,7 +37,14 @@ def cluster(*, ready=3, up_to_date=3, total=3, replicas=3, generation=2, observe
             "lastTransitionTime": NOW,
         }
 
-    pool = {"name": "workers", "desired": replicas, "ready": ready, "total": total, "upToDate": up_to_date}
+    pool = {
+        "name": "workers",
+        "desired": replicas,
+        "ready": ready,
+        "total": total,
+        "upToDate": up_to_date,
+        "version": nodes,
+    }
     return KubernetesCluster.parse(
         {
             "metadata": {"name": "web", "namespace": "project-shop", "generation": generation},
@@ -34,6 +54,11 @@ def cluster(*, ready=3, up_to_date=3, total=3, replicas=3, generation=2, observe
             },
             "status": {
                 "observedGeneration": observed,
+                "version": {
+                    "desired": desired,
+                    "controlPlane": control_plane,
+                    "nodes": {"min": nodes, "max": nodes},
+                },
                 "nodePools": [pool] if pools is None else pools,
                 "conditions": [
                     condition(type_)
@@ -88,7 +113,23 @@ def test_each_row_says_why_it_is_waited_for():
 
 
 def test_what_a_status_says_of_an_earlier_declaration_is_not_shown():
-    assert {row.state for row in cluster_rows(cluster(observed=1)) if not row.indent} == {State.WAITING}
+    assert {row.state for row in cluster_rows(cluster(observed=1))} == {State.WAITING}
+
+
+def test_an_upgrade_that_has_just_begun_is_done_with_nothing():
+    begun = cluster(desired="1.37.2", not_true=("UpToDate",))
+    rows = {row.name: row for row in cluster_rows(begun)}
+    assert rows["control plane"] == Row("control plane", "1.36.0, on the way to 1.37.2")
+    assert rows["nodes"] == Row("nodes", "1.36.0, on the way to 1.37.2")
+    assert rows["pool workers"] == Row("pool workers", "3 of 3 ready, still at 1.36.0", indent=1)
+    assert rows["up to date"].state is State.WAITING
+
+
+def test_the_control_plane_of_an_upgrade_is_done_before_the_nodes():
+    rows = {row.name: row for row in cluster_rows(cluster(desired="1.37.2", control_plane="1.37.2"))}
+    assert rows["control plane"].state is State.DONE
+    assert rows["nodes"].state is State.WAITING
+    assert rows["pool workers"].state is State.WAITING
 
 
 def test_nodes_that_are_to_be_replaced_are_counted():

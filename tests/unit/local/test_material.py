@@ -156,3 +156,13 @@ def test_a_kubeconfig_that_is_handed_out_needs_no_file() -> None:
     assert b64decode(user["client-certificate-data"]) == KEYS.authority.certificate
     assert b64decode(user["client-key-data"]) == KEYS.authority.key
     assert yaml.safe_load(kubeconfig.render(config)) == config
+
+
+def test_of_a_user_cluster_the_audit_log_keeps_workloads_that_people_declare_and_no_other_body() -> None:
+    rules = audit_policy(workloads=True)["rules"]
+    bodies = [rule for rule in rules if rule["level"] in ("Request", "RequestResponse")]
+    kept = {resource for rule in bodies for group in rule["resources"] for resource in group["resources"]}
+    assert {"pods", "deployments", "cronjobs"} <= kept
+    assert kept.isdisjoint({"secrets", "configmaps", "serviceaccounts/token", "*"})
+    before = rules[: rules.index(bodies[0])]
+    assert any("system:serviceaccounts:kube-system" in rule.get("userGroups", ()) for rule in before)

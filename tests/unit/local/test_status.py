@@ -81,6 +81,22 @@ async def test_missing_tools_are_named_with_the_command_that_gets_them(
     assert missing.mend == "`moorage tools install`"
 
 
+@pytest.mark.parametrize(
+    ("used", "room"),
+    [(128, "no more user clusters"), (118, "1 more user cluster"), (100, "2 more user clusters")],
+)
+async def test_the_room_for_clusters_is_told_as_a_person_would(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, used: int, room: str
+) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text("128")
+    processes = iter([used])
+    monkeypatch.setattr(doctor, "_INOTIFY_LIMIT", limit)
+    monkeypatch.setattr(doctor, "_inotify_instances", lambda _: next(processes, 0))
+    [inotify] = await diagnoses(home, "inotify")
+    assert inotify.finding == f"{used} of 128 instances are used: room for {room}"
+
+
 async def test_a_folder_that_others_may_enter_is_found(home: Home) -> None:
     home.root.chmod(0o755)
     [state] = await diagnoses(home, "state")

@@ -1,0 +1,46 @@
+"""``moorage policy new``: begin a policy."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from moorage.cli._output import say, write
+
+
+class Language(StrEnum):
+    """What a rule is written in."""
+
+    CEL = "cel"
+    REGO = "rego"
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it: lower case and hyphens.")],
+    *,
+    engine: Annotated[
+        Language,
+        typer.Option("--engine", help="The language of the rule: CEL, unless it reads other objects."),
+    ] = Language.CEL,
+    policies: Annotated[
+        str, typer.Option("--policies", metavar="DIR", help="The folder of policies that it goes to.")
+    ] = "policies",
+) -> None:
+    r"""Write a policy that works, with a suite that passes.
+
+    A rule of your own takes the place of the one that is there.
+
+    \b
+    moorage policy new team-label --engine cel
+    """
+    from pathlib import Path
+
+    from moorage.policies.scaffold import write_policy
+
+    folder, files = write_policy(Path(policies), name, rego=engine is Language.REGO)
+    for file in files:
+        write(str(file))
+    say(f"`moorage policy verify {folder}` runs its suite;")
+    say(f"`moorage policy test --policies {policies}` judges by it")

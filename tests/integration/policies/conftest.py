@@ -1,0 +1,163 @@
+"""A real OCI registry on loopback, and `moorage policy bundle`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from moorage.cli.main import run as main
+from moorage.errors import ExitCode
+from moorage.toolchain import ensure
+from moorage.toolchain.errors import ToolUnavailableError
+
+START_SECONDS = 30
+
+
+@dataclass
+class Registry:
+    """A registry that runs, and its disk."""
+
+    host: str
+    folder: Path
+    process: subprocess.Popen = field(repr=False)
+
+    def reference(self, tag: str = "1.0") -> str:
+        """A reference in a repository that no other test has."""
+        return f"{self.host}/test/{secrets.token_hex(6)}:{tag}"
+
+    def file(self, digest: str) -> Path:
+        """Where a blob is on the registry's disk."""
+        hexadecimal = digest.removeprefix("sha256:")
+        return self.folder / f"docker/registry/v2/blobs/sha256/{hexadecimal[:2]}/{hexadecimal}/data"
+
+    def alter(self, digest: str) -> None:
+        """Change one byte of a blob, as a burglar would: a manifest is still one that the registry serves."""
+        content = self.file(digest).read_bytes()
+        changed = content.replace(b'"true"', b'"TRUE"', 1)
+        if changed == content:
+            changed = bytes([content[0] ^ 1]) + content[1:]
+        self.file(digest).write_bytes(changed)
+
+    def manifest(self, reference: str) -> dict[str, Any]:
+        """What is at a reference."""
+        name, _, selector = reference.removeprefix(f"{self.host}/").replace("@", ":", 1).partition(":")
+        accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+        url = f"http://{self.host}/v2/{name}/manifests/{selector}"
+        return httpx2.get(url, headers=accept, trust_env=False).raise_for_status().json()
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def gator() -> Path:
+    """Gatekeeper's engine."""
+    return asyncio.run(ensure(["gator"]))["gator"]
+
+
+@pytest.fixture(scope="session")
+def start_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Registry]]:
+    """`start_registry(auth=None)`: one of its own; none survives the session."""
+    try:
+        binary = asyncio.run(ensure(["registry"]))["registry"]
+    except ToolUnavailableError as error:
+        pytest.skip(error.message)
+    started: list[Registry] = []
+
+    def start(auth: dict[str, Any] | None = None) -> Registry:
+        folder = tmp_path_factory.mktemp("registry")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            host = f"127.0.0.1:{probe.getsockname()[1]}"
+        config = {
+            "version": "0.1",
+            "log": {"level": "error", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": str(folder)}},
+            "http": {"addr": host},
+            **({"auth": auth} if auth else {}),
+        }
+        (folder / "config.yml").write_text(json.dumps(config))
+        process = subprocess.Popen(
+            [binary, "serve", str(folder / "config.yml")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
+        )
+        started.append(Registry(host, folder, process))
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                httpx2.get(f"http://{host}/v2/", trust_env=False)
+                return started[-1]
+            except httpx2.TransportError:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    pytest.fail("the registry does not start")
+                time.sleep(0.05)
+
+    yield start
+    for registry in started:
+        registry.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(start_registry: Callable[..., Registry]) -> Registry:
+    """The registry that tests share, each with a repository of its own."""
+    return start_registry()
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    stdout: str
+    stderr: str
+
+
+Bundle = Callable[..., Done]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bundle:
+    """`bundle("push", ...)`: `moorage policy bundle`, with a cache, logins and a password of the test's own.
+
+    It must succeed unless `code=` says how else it ends; then it says one error.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MOORAGE_POLICY_KEYS", raising=False)
+    for name, value in {
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "DOCKER_CONFIG": str(tmp_path / "docker"),
+        "COSIGN_PASSWORD": "s3cret",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: object, code: int = 0, **environ: str) -> Done:
+        capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            ended = main(["policy", "bundle", *map(str, arguments)])
+        done = Done(*capsys.readouterr())
+        assert ended == code, f"{arguments} ended with {ended}:\n{done.stdout}\n{done.stderr}"
+        if code == ExitCode.FAILURE:
+            assert done.stdout == ""
+            said = [line.partition(":")[0] for line in done.stderr.splitlines()]
+            assert said in (["error"], ["error", "hint"]), done.stderr
+        return done
+
+    return run
