@@ -30,8 +30,9 @@ from moorage.toolchain import ensure
 
 from .trial import Trial, trial_cluster
 
-# It judges what is made, not what is changed: of an update, the terminal, which knows files, says more.
-CREATED_ONLY = {"naked-pods"}
+# They ask what a request changes (one judges what is made alone, one compares with what there was). The
+# terminal knows files, and none of these requests.
+ABOUT_CHANGES = {"naked-pods", "hpa-replicas-conflict"}
 SYNC_SECONDS = 15
 
 Said = frozenset[tuple[str, str]]
@@ -172,7 +173,9 @@ def plain(said: Said) -> Said:
 def differences(case: Case, cluster: Said, terminal: Said) -> list[str]:
     cluster, terminal = plain(cluster), plain(terminal)
     if case.operation == "UPDATE":
-        terminal = frozenset(item for item in terminal if item in cluster or item[0] not in CREATED_ONLY)
+        cluster, terminal = (
+            frozenset(item for item in said if item[0] not in ABOUT_CHANGES) for said in (cluster, terminal)
+        )
     return [
         *(f"{case.id}: only the cluster: {item}" for item in sorted(cluster - terminal)),
         *(f"{case.id}: only the terminal: {item}" for item in sorted(terminal - cluster)),
