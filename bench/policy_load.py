@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,14 @@ from moorage.policies.load import builtin_library_path, load_library
 from moorage.policies.model import Library
 
 Object = dict[str, Any]
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as people write it: everything in its place, nothing by reference."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - whatever it is
+        return True
+
 
 PER_FILE = 10
 NAMESPACES = 20
@@ -26,7 +34,11 @@ def write_manifests(folder: Path, count: int) -> None:
     for start in range(0, count, PER_FILE):
         path = folder / f"team-{start // PER_FILE // NAMESPACES:03}" / f"manifest-{start:05}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump_all(objects[start : start + PER_FILE], sort_keys=False), "utf-8")
+        path.write_text(_text(*objects[start : start + PER_FILE]), "utf-8")
+
+
+def _text(*documents: Any) -> str:
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False)
 
 
 def change_one(folder: Path, version: int) -> None:
@@ -51,19 +63,15 @@ def write_library(folder: Path, policies: int | None = None) -> Library:
 
 def write_bundle(folder: Path, library: Library) -> None:
     """Write what `gator test` needs to judge with the same policies: templates, constraints, expansions."""
-    from datetime import UTC, datetime
-
     compiled = compile_policies([library], now=datetime.now(UTC), everything=True)
     folder.mkdir(parents=True)
-    documents: Iterator[Any] = iter(
-        [
-            *(template.plain for template in compiled.templates),
-            *(constraint.object for constraint in compiled.constraints),
-            *compiled.expansions,
-        ]
-    )
+    documents = [
+        *(template.plain for template in compiled.templates),
+        *(constraint.object for constraint in compiled.constraints),
+        *compiled.expansions,
+    ]
     for number, document in enumerate(documents):
-        (folder / f"{number:03}.yaml").write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
+        (folder / f"{number:03}.yaml").write_text(_text(document), "utf-8")
 
 
 def _metadata(number: int, kind: str) -> Object:

@@ -146,7 +146,7 @@ def test_an_exception_counts_until_it_expires(run, tmp_path):
     assert "1 exception" in run("test", code=0).stdout
     run("test", "--approved-only", code=1)
     write(tmp_path, e_yaml=EXCEPTION.format(expires="2020-01-01"))
-    assert "e.yaml:1: exception shop/web: it expired on 2020-01-02" in run("test", code=1).stdout
+    assert "e.yaml:1: exception shop/web: it expired on 2020-01-01" in run("test", code=1).stdout
     write(
         tmp_path,
         e_yaml=EXCEPTION.format(expires="2999-01-01"),
@@ -259,11 +259,23 @@ def test_all_formats_come_of_one_run(run, tmp_path):
     assert "the cluster would refuse this" in (tmp_path / "a.md").read_text()
 
 
+def test_a_rule_that_does_not_compile_is_told_with_the_line_of_its_expression(run, tmp_path):
+    run("new", "team-label", code=0)
+    template = tmp_path / "policies" / "team-label" / "template.yaml"
+    text = template.read_text().replace('variables.value != ""', 'variables.valeu != ""')
+    template.write_text(text)
+    line = text[: text.index("valeu")].count("\n") + 1
+    write(tmp_path, web_yaml=deployment())
+    done = run("test", "web.yaml", "--policies", "policies", "--no-builtin", code=2)
+    assert f"policies/team-label/template.yaml:{line}: policy team-label does not compile" in done.stderr
+    assert "--keep-going judges the rest" in done.stderr
+
+
 @pytest.mark.parametrize("engine", ["cel", "rego"])
 def test_a_new_policy_passes_its_suite_and_judges(run, tmp_path, engine):
     run("new", "team-label", "--engine", engine, code=0)
     done = run("verify", "policies", code=0)
-    assert "1 suites, 3 cases, 0 failed" in done.stdout
+    assert "1 suite, 3 cases, 0 failed" in done.stdout
     write(tmp_path, web_yaml=deployment())
     done = run("test", "web.yaml", "--policies", "policies", "--no-builtin", code=1)
     assert "metadata.labels has no team; it must name the team" in done.stdout

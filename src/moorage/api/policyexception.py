@@ -35,6 +35,9 @@ class ExceptionState(StrEnum):
     EXPIRED = "Expired"
     AWAITING_APPROVAL = "AwaitingApproval"
     UNUSED = "Unused"
+    UNKNOWN_POLICY = "UnknownPolicy"
+    INVALID = "Invalid"
+    PENDING = "Pending"
 
 
 class ExceptionTarget(ApiModel):
@@ -104,8 +107,12 @@ class PolicyExceptionStatus(ApiModel):
     """What has become of an exception."""
 
     state: ExceptionState | None = Field(
-        None, description="Active, Expired, AwaitingApproval, or Unused: nothing here is meant by it."
+        None,
+        description="Active, Expired, AwaitingApproval, Unused (nothing here is meant by it), UnknownPolicy "
+        "(no policy of that name judges here), Invalid (it does not say what it has to) or Pending (nobody "
+        "has looked at it yet).",
     )
+    message: str | None = Field(None, max_length=1024, description="Why that is so, where it needs saying.")
     approved_by: str | None = Field(None, max_length=253, description="Who approved it, where that is known.")
     matched: int | None = Field(None, ge=0, description="How many objects are meant by it.")
 
@@ -125,6 +132,7 @@ class PolicyException(Resource):
             Column("Expires", ".spec.expires"),
             Column("Owner", ".spec.owner", wide=True),
             Column("Reason", ".spec.reason", wide=True),
+            Column("Message", ".status.message", wide=True),
         ),
     )
 
@@ -132,4 +140,8 @@ class PolicyException(Resource):
     kind: Literal["PolicyException"] = "PolicyException"
     metadata: ObjectMeta
     spec: PolicyExceptionSpec = Field(description="What is excepted, until when, and who answers for it.")
-    status: PolicyExceptionStatus | None = Field(None, description="What has become of it.")
+    status: PolicyExceptionStatus | None = Field(
+        None,
+        description="What has become of it.",
+        json_schema_extra={"default": {"state": ExceptionState.PENDING.value}},
+    )

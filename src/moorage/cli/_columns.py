@@ -75,6 +75,9 @@ def state(record: Record) -> str:
         found = condition(record, type_)
         if found and found["status"] != "True":
             return str(found.get("message") or found.get("reason") or "")
+    policies = condition(record, "PoliciesReady")
+    if policies and policies["status"] != "True":
+        return f"policies: {policies.get('message') or policies.get('reason') or ''}"
     return ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from moorage.policies.model import Action, Library
 
 KEYS = "MOORAGE_POLICY_KEYS"
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 LIBRARY_FLAGS = (
     Flag(
@@ -69,6 +72,10 @@ def read_libraries(
     from moorage.policies.load import builtin_library_path, load_library
 
     found: list[Library] = []
+    if keys and not images and list(keys) != [os.environ.get(KEYS)]:
+        raise MoorageError(
+            "--key checks who signed a bundle, and no bundle is named", hint="name it with --image"
+        )
     if builtin and not images:
         found.append(load_library(builtin_library_path(), cache=cache))
     found.extend(_pulled(images or (), keys or (), offline=offline))
@@ -91,6 +98,19 @@ def _pulled(images: Sequence[str], keys: Sequence[str], *, offline: bool) -> lis
         return [(await open_source(image, trust=trust, offline=offline)).library for image in images]
 
     return run(work())
+
+
+def check_namespace(name: str) -> None:
+    """Refuse what cannot be the name of a namespace.
+
+    Raises:
+        MoorageError: it cannot.
+    """
+    if not _NAMESPACE.fullmatch(name):
+        raise MoorageError(
+            f"--namespace {name}: no namespace can be called that",
+            hint="lower case letters, digits and hyphens",
+        )
 
 
 def cluster_of(context: str | None, kubeconfig: str | None) -> Cluster | None:

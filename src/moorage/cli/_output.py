@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 from typing import Annotated, Any, TextIO
 
 import typer
@@ -146,44 +147,73 @@ def to_yaml(value: Any) -> str:
 def print_table(columns: Sequence[Column], records: Sequence[Record], *, whole: bool = False) -> None:
     """Print a table as narrow as its content; on a terminal the last column is cut where the line ends.
 
-    With ``whole`` nothing of it is lost: it goes on in the next lines.
+    With ``whole`` nothing of it is lost: columns go on in the next lines, those of many words first.
     """
     from rich.cells import cell_len, set_cell_size
 
     rows = [[column.title.upper() for column in columns]]
     rows += [[" ".join(column.value(record).split()) or "-" for column in columns] for record in records]
     widths = [max(map(cell_len, cells)) for cells in zip(*rows, strict=True)]
-    room = (terminal_width() or sys.maxsize) - sum(widths[:-1]) - len(_GAP) * (len(widths) - 1)
-    indent = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
+    gaps = len(_GAP) * (len(widths) - 1)
+    if whole and (width := terminal_width()):
+        widths[:-1] = _narrowed(rows, widths, width - gaps)
+    room = (terminal_width() or sys.maxsize) - sum(widths[:-1]) - gaps
+    indent = sum(widths[:-1]) + gaps
     for number, row in enumerate(rows):
-        rest: list[str] = []
-        if whole and number and cell_len(row[-1]) > room:
-            if room < _NARROWEST_WHOLE:
+        below: list[str] = []
+        cells = [[text] for text in row]
+        if whole and number:
+            cells = [_wrapped(text, size) for text, size in zip(row, widths, strict=True)]
+            if cell_len(row[-1]) <= room:
+                cells[-1] = [row[-1]]
+            elif room < _NARROWEST_WHOLE:
                 indent = len(_GAP)
-                rest, row[-1] = _wrapped(row[-1], (terminal_width() or 80) - indent), ""
+                below, cells[-1] = _wrapped(row[-1], (terminal_width() or 80) - indent), [""]
             else:
-                row[-1], *rest = _wrapped(row[-1], room)
+                cells[-1] = _wrapped(row[-1], room)
         elif cell_len(row[-1]) > max(room, _NARROWEST):
-            row[-1] = set_cell_size(row[-1], max(room, _NARROWEST) - 1) + "…"
-        cells = [
-            paint(text, "bold" if number == 0 else column.style and column.style(text))
-            + " " * (width - cell_len(text))
-            for column, text, width in zip(columns, row, widths, strict=True)
-        ]
-        write(_GAP.join(cells).rstrip())
-        for line in rest:
+            cells[-1] = [set_cell_size(row[-1], max(room, _NARROWEST) - 1) + "…"]
+        for texts in zip_longest(*cells, fillvalue=""):
+            styles = ["bold" if number == 0 else column.style and column.style(row[place])
+                      for place, column in enumerate(columns)]  # fmt: skip
+            painted = [
+                (paint(text, style) if text else "") + " " * (width - cell_len(text))
+                for text, style, width in zip(texts, styles, widths, strict=True)
+            ]
+            write(_GAP.join(painted).rstrip())
+        for line in below:
             write(" " * indent + line)
+
+
+def _narrowed(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> list[int]:
+    """Return how wide the columns before the last are to be, that it has room.
+
+    What can be wrapped at words is made narrower first; names only where the others would not do.
+    """
+    from rich.cells import cell_len
+
+    columns = list(zip(*rows, strict=True))[:-1]
+    words = [max(cell_len(word) for cell in cells for word in (cell or "-").split()) for cells in columns]
+    found = list(widths[:-1])
+    for room, least in ((_NARROWEST_WHOLE, words), (0, [_NARROWEST] * len(found))):
+        while sum(found) + min(room, widths[-1]) > width:
+            place = max(range(len(found)), key=lambda each: found[each] - least[each], default=None)
+            if place is None or found[place] <= max(least[place], _NARROWEST):
+                break
+            found[place] -= 1
+    return found
 
 
 def _wrapped(text: str, width: int) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, width, break_on_hyphens=False)  # a name stays in one piece
+    broken = any(len(word) > width for word in text.split())  # a name stays in one piece, if it can
+    return textwrap.wrap(text, width, break_on_hyphens=broken) or [""]
 
 
 _GAP = "   "
 _NARROWEST = 12
-_NARROWEST_WHOLE = 24
+_NARROWEST_WHOLE = 20
 _CODES = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from moorage.errors import ExitCode, MoorageError
 
 INTERRUPTED = 130
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
 
 def main() -> None:
@@ -29,6 +31,16 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read the output has enough; Python would complain once more while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
+    except OSError as error:
+        if debug:
+            raise
+        if error.errno not in _FULL or error.filename is not None:
+            code = _bug(error)
+        else:
+            # What is left cannot be written either, and Python would try to while it shuts down.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _tell(f"error: what was found cannot be written: {error.strerror}")
+            code = ExitCode.FAILURE
     except MoorageError as error:
         if debug and error.__cause__ is not None:
             raise
@@ -37,13 +49,17 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        problem = " ".join(str(error).split())
-        _tell(
-            f"error: {type(error).__name__}{f': {problem}' if problem else ''}",
-            "hint: this is a bug of moorage; MOORAGE_DEBUG=1 shows where",
-        )
-        code = ExitCode.FAILURE
+        code = _bug(error)
     return code
+
+
+def _bug(error: Exception) -> int:
+    problem = " ".join(str(error).split())
+    _tell(
+        f"error: {type(error).__name__}{f': {problem}' if problem else ''}",
+        "hint: this is a bug of moorage; MOORAGE_DEBUG=1 shows where",
+    )
+    return ExitCode.FAILURE
 
 
 def _call(arguments: Sequence[str]) -> int:

@@ -270,8 +270,15 @@ def _components(home: Home) -> list[str]:
     return sorted(path.stem for path in home.logs.glob("*.log"))
 
 
+def _is_of_cluster(name: str, said: str) -> bool:
+    """Say whether ``CLUSTER.COMPONENT`` means a log: its name has a part of the cluster's uid, too."""
+    cluster, dot, part = said.rpartition("/")[2].rpartition(".")
+    before, _, after = name.rpartition(".")
+    return bool(dot) and after == part and before.rpartition("-")[0] == cluster
+
+
 def _meant(component: str, components: list[str]) -> str:
-    """Return whose log is meant: by its name, or by the end of it where no other has that.
+    """Return whose log is meant: by its name, its end where no other has that, or its cluster's name.
 
     Raises:
         MoorageError: there is none, or more than one.
@@ -282,6 +289,7 @@ def _meant(component: str, components: list[str]) -> str:
         if name in components:
             return name
     ending = [name for name in components if name.endswith(f".{component}")]
+    ending = ending or [name for name in components if _is_of_cluster(name, component)]
     if len(ending) == 1:
         return ending[0]
     near = ending or [name for name in components if component in name]

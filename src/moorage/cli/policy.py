@@ -8,7 +8,8 @@ from moorage.cli._help import CommandGroup
 from moorage.cli.policy_bundle import app as bundle
 from moorage.cli.policy_exceptions import exceptions
 from moorage.cli.policy_new import new
-from moorage.cli.policy_report import preview, report
+from moorage.cli.policy_preview import preview
+from moorage.cli.policy_report import report
 from moorage.cli.policy_show import explain, list_policies
 from moorage.cli.policy_test import command as test
 from moorage.cli.policy_verify import verify

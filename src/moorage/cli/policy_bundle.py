@@ -74,23 +74,27 @@ def build(
         str, typer.Option("--revision", metavar="REVISION", help="Of the source. Default: git's commit.")
     ] = "",
 ) -> None:
-    """Make a bundle of a library, in a file; print its digest.
+    """Make a bundle of a library, in a file; print its digest. Its policies have to compile.
 
     The same folder gives the same digest on every machine. Its time is the commit's, or SOURCE_DATE_EPOCH.
     """
+    from moorage.cli._trying import require_judging
     from moorage.policies.bundles.build import build as build_bundle
     from moorage.policies.bundles.layout import write_layout
     from moorage.policies.bundles.provenance import read_commit
     from moorage.policies.bundles.transfer import library_of
+    from moorage.policies.report.words import counted
 
     commit = read_commit(folder) if folder.is_dir() else None
     made = build_bundle(folder, commit, version=version, source=source, revision=revision)
     library = library_of(made, name=folder.resolve().name, origin=str(folder))
+    require_judging(library)
     file = output or Path(f"{library.name}-{version or library.version}".rstrip("-") + ".tar")
     write_layout(file, made)
     if commit is not None and not commit.clean:
         say(f"{folder} is not as its commit has it: the bundle says nothing of the commit")
-    say(f"{file}: {len(library.policies)} policies, {len(library.sets)} sets")
+    policies = counted(len(library.policies), "policy", "policies")
+    say(f"{file}: {policies}, {counted(len(library.sets), 'set')}")
     write(made.digest)
 
 
@@ -100,12 +104,15 @@ def push(source: SourceArgument, reference: ReferenceArgument) -> None:
 
     Logins are those of `docker login`. Signatures that a file holds go along.
     """
+    from moorage.cli._trying import require_judging
     from moorage.policies.bundles.reference import Reference
     from moorage.policies.bundles.sources import open_source
     from moorage.policies.bundles.transfer import push as push_bundle
 
     target = Reference.parse(reference)
     opened = _run(open_source(source))
+    if Path(source).is_dir():
+        require_judging(opened.library)
     write(str(_run(push_bundle(target, opened.bundle, opened.signatures))))
 
 
@@ -123,7 +130,10 @@ def pull(
     signed_as: SignedAsOption = "",
     offline: OfflineOption = False,
 ) -> None:
-    """Get a bundle from a registry into the cache, and elsewhere where asked; print it at its digest."""
+    """Get a bundle from a registry; print it at its digest.
+
+    It is kept in the cache, and written elsewhere where that is asked for.
+    """
     from moorage.policies.bundles.layout import write_layout
     from moorage.policies.bundles.reference import Reference
     from moorage.policies.bundles.sources import write_folder
@@ -156,7 +166,10 @@ def inspect(
     offline: OfflineOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show what a bundle is: its digest, where it is from, who signed it, its policies and sets."""
+    """Show what a bundle is.
+
+    Its digest, where it is from, who signed it, its policies and sets.
+    """
     from moorage.policies.bundles.sources import open_source
 
     opened = _run(open_source(source, trust=_trust(key, signed_as), offline=offline))
@@ -179,9 +192,9 @@ def diff(
     offline: OfflineOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show what is different between two bundles: policies, sets, parameters, severities.
+    """Show what is different between two bundles.
 
-    Exits 1 when there is a difference.
+    That is: policies, sets, parameters, severities. Exits 1 when there is a difference.
     """
     from moorage.policies.bundles.diff import compare
     from moorage.policies.bundles.sources import open_source
@@ -221,9 +234,9 @@ def sign(
     *,
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The private key.")],
 ) -> None:
-    """Sign a bundle in a registry, in cosign's format; print where the signature is.
+    """Sign a bundle in a registry; print where the signature is.
 
-    The key's password is asked for, or taken from COSIGN_PASSWORD.
+    It is in cosign's format. The key's password is asked for, or taken from COSIGN_PASSWORD.
     """
     from moorage.policies.bundles.keys import PrivateKey
     from moorage.policies.bundles.reference import Reference
@@ -242,9 +255,9 @@ def verify(
     signed_as: SignedAsOption = "",
     offline: OfflineOption = False,
 ) -> None:
-    """Check that a bundle is whole, and signed by one of the keys; print it at its digest.
+    """Check that a bundle is whole, and signed by one of the keys.
 
-    Exits 2 when it is not.
+    Prints it at its digest. Exits 2 when it is not.
     """
     from moorage.policies.bundles.sources import open_source
 
@@ -269,9 +282,10 @@ def keygen(
         typer.Option("--output", "-o", metavar="PREFIX", help="Where to: PREFIX.key and PREFIX.pub."),
     ] = Path("policies"),
 ) -> None:
-    """Make a key pair that signs bundles: ECDSA P-256, in cosign's files.
+    """Make a key pair that signs bundles.
 
-    The private key is for its owner only. Its password is asked for, or taken from COSIGN_PASSWORD.
+    It is ECDSA P-256, in cosign's files. The private key is for its owner only. Its
+    password is asked for, or taken from COSIGN_PASSWORD.
     """
     from moorage.policies.bundles.keys import write_pair
 

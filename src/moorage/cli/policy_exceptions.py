@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moorage.cli._libraries import cluster_of, read_libraries
+from moorage.cli._libraries import check_namespace, cluster_of, read_libraries
 from moorage.cli._needed import get_missing
 from moorage.cli._output import Column, Output, OutputOption, print_records
 from moorage.cli._policies import (
@@ -36,7 +36,7 @@ _COLUMNS = (
     Column("Policy", lambda record: str(record["policy"])),
     Column("For", lambda record: str(record["target"])),
     Column("State", lambda record: str(record["state"]), _STYLES.get),
-    Column("Expires", lambda record: str(record["expires"] or "")[:10]),
+    Column("Expires", lambda record: str(record["until"])[:10]),
     Column("Owner", lambda record: str(record["owner"])),
     Column("Why", lambda record: str(record["problem"] or record["reason"])),
 )
@@ -68,6 +68,7 @@ def exceptions(
     from moorage.policies.inputs.gather import Live, gather
     from moorage.policies.report.exceptions import listed
 
+    check_namespace(namespace)
     cluster = cluster_of(context, kubeconfig)
     if not paths and cluster is None:
         raise MoorageError("no exceptions are named", hint="name files, or a cluster with --context")
@@ -99,6 +100,7 @@ def _record(each: Listed) -> dict[str, Any]:
         "target": each.target,
         "state": each.state,
         "expires": each.expires,
+        "until": each.until,
         "owner": each.owner,
         "reason": each.reason,
         "problem": each.problem,

@@ -35,7 +35,6 @@ _STYLES = {"critical": "red", "high": "red"}
 _POLICIES = (
     Column("Name", lambda record: str(record["name"])),
     Column("Severity", lambda record: str(record["severity"]), _STYLES.get),
-    Column("Category", lambda record: str(record["category"])),
     Column("Sets", lambda record: ", ".join(record["sets"])),
     Column("Title", lambda record: str(record["title"])),
 )
@@ -44,7 +43,7 @@ _SETS = (
     Column("Policies", lambda record: str(len(record["policies"]))),
     Column("Title", lambda record: str(record["title"])),
 )
-_WIDTH = 100
+_WIDTH = 80
 
 
 def list_policies(
@@ -71,6 +70,7 @@ def list_policies(
             output,
             columns=_SETS,
             nothing="there are no sets",
+            whole=True,
         )
         return
     if chosen is not None and chosen not in known:
@@ -83,6 +83,7 @@ def list_policies(
         output,
         columns=_POLICIES,
         nothing="there are no policies",
+        whole=True,
     )
 
 

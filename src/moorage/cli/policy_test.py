@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from moorage.cli._flags import Declaration, Flag, Takes
-from moorage.cli._libraries import LIBRARY_FLAGS, cluster_of, parse_floor, read_libraries
+from moorage.cli._libraries import LIBRARY_FLAGS, check_namespace, cluster_of, parse_floor, read_libraries
 from moorage.cli._needed import get_missing, missing
 from moorage.errors import MoorageError
 
@@ -174,6 +174,8 @@ def _run(given: Mapping[str, Any]) -> int:
 
     floor = parse_floor(given["chosen"])
     now = datetime.now(UTC)
+    check_namespace(given["namespace"])
+    _check_charts(given)
     if missing(("gator", "helm", "kubectl")):
         get_missing(_programs(given))
     with Cache(cache_folder() if given["cache"] else None) as cache:
@@ -209,7 +211,7 @@ def _run(given: Mapping[str, Any]) -> int:
         report = _changed(asked, base) if base else _judged(asked)
     for target in targets:
         _print(report, target)
-    _tell_failures(report)
+    _tell_failures(report, keep_going=given["keep_going"])
     return report.exit_code
 
 
@@ -225,6 +227,28 @@ def _programs(given: Mapping[str, Any]) -> Iterator[str]:
     found = [each for path in paths for each in discover(path) if not isinstance(each, InputError)]
     renderers = {What.CHART: "helm", What.KUSTOMIZATION: "kubectl"}
     yield from {renderers[each.what] for each in found if each.what in renderers}
+
+
+def _check_charts(given: Mapping[str, Any]) -> None:
+    """Refuse options of charts where there is no chart: whoever gave them thinks that there is one.
+
+    Raises:
+        MoorageError: there is none.
+    """
+    flags = {"--values": given["values"], "--value": given["value"], "--release": given["release"]}
+    wanted = [flag for flag, values in flags.items() if values]
+    if not wanted:
+        return
+    from moorage.policies.inputs.discover import What, discover
+    from moorage.policies.inputs.model import InputError
+
+    paths = given["paths"] or ["."]
+    found = [each for path in paths for each in discover(path)]
+    if not any(isinstance(each, InputError) or each.what is What.CHART for each in found):
+        raise MoorageError(
+            f"{wanted[0]} is for charts, and there is none in {', '.join(paths)}",
+            hint="name a folder with a Chart.yaml, or a .tgz",
+        )
 
 
 def _paths(texts: Sequence[str] | None) -> tuple[Path, ...]:
@@ -330,8 +354,15 @@ def _renderer(target: Target) -> Callable[[Report], str]:
     return found
 
 
-def _tell_failures(report: Report) -> None:
+def _tell_failures(report: Report, *, keep_going: bool) -> None:
     """Tell a person what could not be judged: each once, as errors are told."""
+    if not report.failures:
+        return
+    from moorage.cli._output import say
+
     for failure in report.failures:
-        hint = f"hint: {failure.hint}\n" if failure.hint else ""
-        sys.stderr.write(f"error: {failure.message}\n{hint}")
+        say(f"error: {failure.message}")
+        if failure.hint:
+            say(f"hint: {failure.hint}")
+    if not keep_going:
+        say("hint: nothing else was judged; --keep-going judges the rest")

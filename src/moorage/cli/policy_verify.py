@@ -87,7 +87,7 @@ def _print(suite: Suite, *, verbose: bool) -> None:
     ran = [case for case in suite.cases if not case.skipped]
     if suite.failed or verbose or ran:
         word = paint("failed", "red") if suite.failed else paint("passed", "green")
-        count = f"{len(ran) - len(suite.failed)} of {len(ran)} cases"
+        count = f"{len(ran) - len(suite.failed)} of {len(ran)} case{'' if len(ran) == 1 else 's'}"
         write(f"{word}  {suite.path}  ({count}, {suite.seconds:.2f} s)")
     for case in suite.cases:
         name = f"{case.test}: {case.name}" if case.name else case.test
@@ -100,13 +100,15 @@ def _print(suite: Suite, *, verbose: bool) -> None:
 
 
 def _summary(suites: Sequence[Suite]) -> str:
+    from moorage.policies.report.words import counted
+
     cases = [case for suite in suites for case in suite.cases if not case.skipped]
     skipped = sum(case.skipped for suite in suites for case in suite.cases)
     failed = sum(bool(case.problem) for case in cases)
     broken = sum(bool(suite.problem) for suite in suites)
-    parts = [f"{len(suites)} suites", f"{len(cases)} cases", f"{failed} failed"]
+    parts = [counted(len(suites), "suite"), counted(len(cases), "case"), f"{failed} failed"]
     parts += [f"{skipped} skipped"] if skipped else []
-    parts += [f"{broken} suites broken"] if broken else []
+    parts += [f"{counted(broken, 'suite')} broken"] if broken else []
     return ", ".join(parts)
 
 

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from moorage.policies.model import POLICY_API_VERSION, Object, PolicyError, PolicyException, Target
 
@@ -20,6 +20,8 @@ POD_TEMPLATE_HASH: Final = "pod-template-hash"
 CONTROLLERS: Final = ("system:serviceaccount:kube-system:", "system:kube-controller-manager")
 """Who makes the Pods of a workload: nobody else may say that one belongs to it."""
 
+_T = TypeVar("_T")
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -50,7 +52,7 @@ def parse_exception(content: Object, *, place: str = "", approval: bool = False)
         approval: whether an owner must have approved it; what is not approved does not count.
 
     Raises:
-        ExceptionError: what is missing, or cannot be.
+        ExceptionError: everything that is missing, or cannot be.
     """
     metadata, spec = content.get("metadata") or {}, content.get("spec")
     name, namespace = metadata.get("name"), metadata.get("namespace")
@@ -63,23 +65,41 @@ def parse_exception(content: Object, *, place: str = "", approval: bool = False)
         raise ExceptionError(f"{where}: spec is missing")
     if not isinstance(name, str) or not name or not isinstance(namespace, str) or not namespace:
         raise ExceptionError(f"{where}: metadata.{'namespace' if name else 'name'} is missing")
-    reason = _text(spec, "reason", where)
-    if len(reason) < REASON_MIN:
-        raise ExceptionError(f"{where}: spec.reason has fewer than {REASON_MIN} characters: say why")
-    return PolicyException(
+    read = _Reading(spec)
+    found = PolicyException(
         namespace=namespace,
         name=name,
-        policy=_text(spec, "policy", where),
-        target=_target(spec.get("target"), where),
-        reason=reason,
-        owner=_text(spec, "owner", where),
-        expires=parse_expiry(_text(spec, "expires", where), where),
+        policy=read.of(_text, "policy") or "",
+        target=read.of(_target, "target") or Target(),
+        reason=read.of(_reason, "reason") or "",
+        owner=read.of(_text, "owner") or "",
+        expires=read.of(_expiry, "expires") or _NEVER,
         approved=not approval or spec.get("approved") is True,
         place=place,
+        declared=str(spec.get("expires")).strip(),
     )
+    if read.problems:
+        raise ExceptionError(f"{where}: {'; '.join(read.problems)}")
+    return found
 
 
-def parse_expiry(text: str, where: str) -> datetime:
+class _Reading:
+    """Reads the fields of a spec; whoever wrote it is told all that is wrong with it at once."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._spec = spec
+        self.problems: list[str] = []
+
+    def of(self, read: Callable[[Mapping[str, Any], str], _T], name: str) -> _T | None:
+        """Return a field; ``None`` where something is wrong with it."""
+        try:
+            return read(self._spec, name)
+        except ExceptionError as error:
+            self.problems.append(error.message)
+            return None
+
+
+def parse_expiry(text: str) -> datetime:
     """Read when an exception expires: a time with its zone, or a day, which counts to its end (UTC).
 
     Raises:
@@ -93,7 +113,7 @@ def parse_expiry(text: str, where: str) -> datetime:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ExceptionError(
-            f"{where}: spec.expires is {text!r}; write a day or a time: 2027-03-31, 2027-03-31T12:00:00Z"
+            f"spec.expires is {text!r}; write a day or a time: 2027-03-31, 2027-03-31T12:00:00Z"
         )
     return moment.astimezone(UTC)
 
@@ -192,31 +212,37 @@ def _sort_key(parameter: Mapping[str, Any]) -> str:
     return repr(sorted(parameter.items()))
 
 
-def _text(spec: Mapping[str, Any], name: str, where: str) -> str:
+def _text(spec: Mapping[str, Any], name: str) -> str:
     found = spec.get(name)
     if not isinstance(found, str) or not found.strip():
-        raise ExceptionError(
-            f"{where}: spec.{name} is {'missing' if found is None else 'not text, or empty'}"
-        )
+        raise ExceptionError(f"spec.{name} is {'missing' if found is None else 'not text, or empty'}")
     return found.strip()
 
 
-def _target(content: Any, where: str) -> Target:
+def _reason(spec: Mapping[str, Any], name: str) -> str:
+    found = _text(spec, name)
+    if len(found) < REASON_MIN:
+        raise ExceptionError(f"spec.{name} has fewer than {REASON_MIN} characters: say why")
+    return found
+
+
+def _expiry(spec: Mapping[str, Any], name: str) -> datetime:
+    return parse_expiry(_text(spec, name))
+
+
+def _target(spec: Mapping[str, Any], field: str) -> Target:
+    content = spec.get(field)
     if not isinstance(content, Mapping):
-        raise ExceptionError(f"{where}: spec.target is missing: say what is excepted, by name or by labels")
+        raise ExceptionError(f"spec.{field} is missing: say what is excepted, by name or by labels")
     kind, name, labels = content.get("kind") or "", content.get("name") or "", content.get("labels") or {}
     if not isinstance(kind, str) or not isinstance(name, str):
-        raise ExceptionError(
-            f"{where}: spec.target.{'name' if isinstance(kind, str) else 'kind'} is not text"
-        )
+        raise ExceptionError(f"spec.{field}.{'name' if isinstance(kind, str) else 'kind'} is not text")
     if not isinstance(labels, Mapping) or not all(
         isinstance(key, str) and isinstance(value, str) for key, value in labels.items()
     ):
-        raise ExceptionError(f"{where}: spec.target.labels are not text")
+        raise ExceptionError(f"spec.{field}.labels are not text")
     if not name and not labels:
-        raise ExceptionError(
-            f"{where}: spec.target names nothing", hint="write a name (a trailing * is any rest) or labels"
-        )
+        raise ExceptionError(f"spec.{field} names nothing: write a name (a trailing * is any rest) or labels")
     if "*" in name[:-1]:
-        raise ExceptionError(f"{where}: spec.target.name is {name!r}: a star stands only at the end")
+        raise ExceptionError(f"spec.{field}.name is {name!r}: a star stands only at the end")
     return Target(kind, name, dict(labels))

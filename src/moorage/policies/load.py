@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import msgspec
 
 from moorage.policies.cache import LIBRARIES, Cache
 from moorage.policies.fields import Fields
+from moorage.policies.folders import LIBRARY_FILE, PARTS, is_flat, library_files, library_root, shown
 from moorage.policies.model import (
     POLICY_API_VERSION,
     Engine,
@@ -42,11 +44,9 @@ CATEGORIES: Final = (
     "upgrades",
 )
 _Documents = list[tuple[dict[str, Any], Place]]
-_PARTS: Final = ("policy", "template", "constraint")
 _CONSTRAINT_API_VERSION: Final = "constraints.gatekeeper.sh/v1beta1"
 _TEMPLATE_API_VERSIONS: Final = ("templates.gatekeeper.sh/v1", "templates.gatekeeper.sh/v1beta1")
 _TARGET: Final = "admission.k8s.gatekeeper.sh"
-_LIBRARY_FILE: Final = "library.yaml"
 _FOLDER_HINT: Final = (
     "a library has policies/NAME/{policy,template,constraint}.yaml; `moorage policy new` writes one"
 )
@@ -66,7 +66,7 @@ def load_library(path: Path, *, cache: Cache | None = None) -> Library:
     """Read a library from a folder.
 
     The folder has ``policies/NAME/`` with a folder for each policy, and may have ``sets/``, ``expansion/``
-    and ``library.yaml``; or it is itself the folder of the policies' folders.
+    and ``library.yaml``; or the policies' folders are in it themselves (see `folders`).
 
     Args:
         path: the folder.
@@ -76,38 +76,17 @@ def load_library(path: Path, *, cache: Cache | None = None) -> Library:
         LibraryError: what is wrong, with its file and line; or nothing is there.
     """
     try:
-        files = library_files(path)
+        root = library_root(path)
+        files = library_files(root)
     except OSError as error:
         raise LibraryError(
             f"{path}: {error.strerror or error}", hint="name the folder of a policy library"
         ) from error
-    return read_library(files, name=path.resolve().name, origin=str(path), cache=cache)
-
-
-def library_files(root: Path) -> dict[str, bytes]:
-    """Return the files of a library in a folder that say what it is, by their path inside it.
-
-    Raises:
-        OSError: the folder, or a file in it, cannot be read.
-    """
-    flat = not (root / "policies").is_dir()
-    folder = root if flat else root / "policies"
-    found: dict[str, bytes] = {}
-    for entry in sorted(folder.iterdir()):
-        for part in _PARTS:
-            file = entry / f"{part}.yaml"
-            if file.is_file():
-                found[f"policies/{entry.name}/{part}.yaml"] = file.read_bytes()
-    for kind in () if flat else ("sets", "expansion"):
-        for file in sorted((root / kind).glob("*.yaml")):
-            found[f"{kind}/{file.name}"] = file.read_bytes()
-    if (root / _LIBRARY_FILE).is_file():
-        found[_LIBRARY_FILE] = (root / _LIBRARY_FILE).read_bytes()
-    return found
+    return read_library(files, name=root.resolve().name, origin=str(root), flat=is_flat(root), cache=cache)
 
 
 def read_library(
-    files: Mapping[str, bytes], *, name: str, origin: str, cache: Cache | None = None
+    files: Mapping[str, bytes], *, name: str, origin: str, flat: bool = False, cache: Cache | None = None
 ) -> Library:
     """Read a library from files in memory.
 
@@ -116,6 +95,7 @@ def read_library(
             files may be there, and are left aside.
         name: how it is called unless it says so itself.
         origin: where it is from, for messages.
+        flat: whether the folders of policies are in no ``policies/`` there.
         cache: what was parsed before; what is parsed now is added.
 
     Raises:
@@ -123,11 +103,12 @@ def read_library(
     """
     relevant = {path: text for path, text in sorted(files.items()) if _is_relevant(PurePosixPath(path))}
     whole = digest(relevant)
-    parsed = _parsed(relevant, whole, origin, cache)
-    name, version = _identity(parsed.get(_LIBRARY_FILE), name=name)
+    path_of = partial(shown, origin, flat=flat)
+    parsed = _parsed(relevant, whole, path_of, cache)
+    name, version = _identity(parsed.get(LIBRARY_FILE), name=name)
     folders = dict.fromkeys(path.split("/")[1] for path in relevant if path.startswith("policies/"))
     policies = {
-        folder: _policy(folder, parsed, _text(relevant, folder), library=name, origin=origin)
+        folder: _policy(folder, parsed, _text(relevant, folder), library=name, path_of=path_of)
         for folder in folders
     }
     sets = _sets(parsed, library=name)
@@ -156,21 +137,17 @@ def digest(files: Mapping[str, bytes]) -> str:
 def _is_relevant(path: PurePosixPath) -> bool:
     match path.parts:
         case ("policies", _, file):
-            return file in {f"{part}.yaml" for part in _PARTS}
+            return file in {f"{part}.yaml" for part in PARTS}
         case ("sets" | "expansion", _):
             return path.suffix == ".yaml"
         case (file,):
-            return file == _LIBRARY_FILE
+            return file == LIBRARY_FILE
         case _:
             return False
 
 
-def _shown(origin: str, path: str) -> str:
-    return f"{origin.rstrip('/')}/{path}"
-
-
 def _parsed(
-    files: Mapping[str, bytes], whole: str, origin: str, cache: Cache | None
+    files: Mapping[str, bytes], whole: str, path_of: Callable[[str], str], cache: Cache | None
 ) -> dict[str, _Documents]:
     """Parse files, unless these were parsed before; what they say is what it is as JSON, either way."""
     key = bytes.fromhex(whole.removeprefix("sha256:"))
@@ -178,7 +155,7 @@ def _parsed(
     if known is None:
         known = _encode(
             {
-                path: [(place.line, content) for content, place in documents(text, _shown(origin, path))]
+                path: [(place.line, content) for content, place in documents(text, path_of(path))]
                 for path, text in files.items()
             }
         )
@@ -186,7 +163,7 @@ def _parsed(
             cache.write(LIBRARIES, {key: known})
     said: dict[str, list[tuple[int, dict[str, Any]]]] = _decode(known)
     return {
-        path: [(content, Place(_shown(origin, path), line)) for line, content in found]
+        path: [(content, Place(path_of(path), line)) for line, content in found]
         for path, found in said.items()
     }
 
@@ -213,14 +190,19 @@ def _identity(found: _Documents | None, *, name: str) -> tuple[str, str]:
 
 
 def _policy(
-    folder: str, files: Mapping[str, _Documents], template_text: str, *, library: str, origin: str
+    folder: str,
+    files: Mapping[str, _Documents],
+    template_text: str,
+    *,
+    library: str,
+    path_of: Callable[[str], str],
 ) -> Policy:
-    paths = {part: f"policies/{folder}/{part}.yaml" for part in _PARTS}
-    shown = {part: _shown(origin, path) for part, path in paths.items()}
-    for part in _PARTS:
+    paths = {part: f"policies/{folder}/{part}.yaml" for part in PARTS}
+    places = {part: path_of(path) for part, path in paths.items()}
+    for part in PARTS:
         if paths[part] not in files:
-            raise LibraryError(f"policy {folder}: {shown[part]} is missing", hint=_FOLDER_HINT)
-    found = {part: _only(files[paths[part]], shown[part]) for part in _PARTS}
+            raise LibraryError(f"policy {folder}: {places[part]} is missing", hint=_FOLDER_HINT)
+    found = {part: _only(files[paths[part]], places[part]) for part in PARTS}
     fields = Fields(*found["policy"], about=f"policy {folder}")
     fields.says("apiVersion", POLICY_API_VERSION)
     fields.says("kind", "Policy")
@@ -257,8 +239,8 @@ def _policy(
         engine=engine,
         template=template,
         constraint=constraint,
-        folder=_shown(origin, f"policies/{folder}"),
-        places={part: found[part][1] for part in _PARTS},
+        folder=path_of(f"policies/{folder}"),
+        places={part: found[part][1] for part in PARTS},
         template_text=template_text,
     )
 

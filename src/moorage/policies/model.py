@@ -276,6 +276,7 @@ class PolicyException:
         expires: when it counts no more.
         approved: whether whoever must approve it has.
         place: where it was read, where that is known.
+        declared: when it expires, in the words of whoever wrote it: ``2027-03-31`` counts to its end.
     """
 
     namespace: str
@@ -287,3 +288,4 @@ class PolicyException:
     expires: datetime
     approved: bool = True
     place: str = ""
+    declared: str = ""

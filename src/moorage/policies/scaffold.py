@@ -8,6 +8,7 @@ from string import Template
 from typing import Final
 
 from moorage.files import replace_file
+from moorage.policies.folders import is_flat, library_root
 from moorage.policies.model import PolicyError
 
 NAME_MAX: Final = 53
@@ -17,8 +18,14 @@ _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _READABLE: Final = 0o644
 
 
-def write_policy(library: Path, name: str, *, rego: bool) -> tuple[Path, list[Path]]:
+def write_policy(library: Path, name: str, *, rego: bool, chosen: str = "") -> tuple[Path, list[Path]]:
     """Write a policy to a library, and return its folder and its files.
+
+    Args:
+        library: its folder.
+        name: of the policy.
+        rego: whether its rule is in Rego, not CEL.
+        chosen: a new set that has it; none is made where empty.
 
     Raises:
         PolicyError: the name cannot be, there is something already, or it cannot be written.
@@ -28,9 +35,20 @@ def write_policy(library: Path, name: str, *, rego: bool) -> tuple[Path, list[Pa
             f"{name!r} cannot be the name of a policy",
             hint=f"lower case letters, digits and hyphens, a letter first, at most {NAME_MAX}",
         )
-    folder = (library / "policies" if (library / "policies").is_dir() else library) / name
+    library = library_root(library)
+    folder = (library if is_flat(library) else library / "policies") / name
     if folder.exists():
         raise PolicyError(f"{folder} is there already", hint="choose another name")
+    made = library / "sets" / f"{chosen}.yaml" if chosen else None
+    if made is not None and not _NAME.fullmatch(chosen):
+        raise PolicyError(
+            f"{chosen!r} cannot be the name of a set", hint="lower case letters, digits and hyphens"
+        )
+    if made is not None and made.exists():
+        raise PolicyError(
+            f"{made} is there already",
+            hint=f"leave --set out, and add `- name: {name}` to its policies",
+        )
     kind = "".join(part.capitalize() for part in name.split("-"))
     files = {
         file: Template(text).substitute(
@@ -42,9 +60,24 @@ def write_policy(library: Path, name: str, *, rego: bool) -> tuple[Path, list[Pa
         (folder / "samples").mkdir(parents=True)
         for file, text in files.items():
             replace_file(folder / file, text, mode=_READABLE)
+        if made is not None:
+            made.parent.mkdir(exist_ok=True)
+            replace_file(made, Template(_SET).substitute(set=chosen, name=name), mode=_READABLE)
     except OSError as error:
         raise PolicyError(f"{folder} cannot be written: {error.strerror or error}") from error
-    return folder, [folder / file for file in sorted(files)]
+    return folder, [*(folder / file for file in sorted(files)), *([made] if made else [])]
+
+
+_SET: Final = """\
+apiVersion: policy.moorage.dev/v1alpha1
+kind: PolicySet
+metadata:
+  name: $set # a namespace opts in with the label policy.moorage.dev/$set
+spec:
+  title: What every workload of ours keeps to
+  policies:
+    - name: $name
+"""
 
 
 _POLICY: Final = """\

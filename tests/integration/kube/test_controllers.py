@@ -194,7 +194,7 @@ async def test_an_api_server_that_goes_away_is_waited_for(
             patch = {"data": {"a": "2"}}
             await merge_patch(client, CONFIG_MAP, "changed", namespace, patch, field_manager="test")
             await create(client, CONFIG_MAP, config_map("added", namespace, a="2"), field_manager="test")
-        await asyncio.sleep(1)
+        await until(lambda: any("does not answer" in message for message in caplog.messages))
         assert mirror.seen["deleted"] is not None
         bare.kill(second)
         await bare.start()

@@ -60,6 +60,11 @@ def conditions(**statuses):
         (cluster(status=conditions(Ready="True", UpToDate="True")), ""),
         (cluster(status=conditions(Ready="False", UpToDate="False")), "Ready is awaited"),
         (cluster(status=conditions(Ready="True", UpToDate="False")), "UpToDate is awaited"),
+        (
+            cluster(status=conditions(Ready="True", PoliciesReady="False")),
+            "policies: PoliciesReady is awaited",
+        ),
+        (cluster(status=conditions(Ready="False", PoliciesReady="False")), "Ready is awaited"),
         (cluster(spec={"paused": True}), "paused"),
         (cluster(metadata={"deletionTimestamp": "now"}, spec={"paused": True}), "is being deleted"),
     ],

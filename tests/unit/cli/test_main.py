@@ -129,6 +129,15 @@ def test_a_reader_that_has_enough_is_not_an_error():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_output_that_cannot_be_written_is_an_error_in_one_line():
+    command = f"{sys.executable} -m moorage policy list > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: what was found cannot be written: No space left on device\n",
+    )
+
+
 def test_an_interrupt_ends_in_one_line(tmp_path):
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "etcd.log").write_text("begun\n")

@@ -124,6 +124,25 @@ def test_what_matters_is_shown_whole_in_more_lines(monkeypatch, columns):
     assert all(len(line) <= columns for line in lines)
 
 
+@pytest.mark.parametrize("columns", [80, 60])
+def test_wide_columns_before_the_last_are_wrapped_at_words_where_all_is_shown(monkeypatch, columns):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(_output, "terminal_width", lambda: columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    names = ", ".join(f"set-{number}" for number in range(20))
+    table = (
+        Column("Name", lambda record: str(record["name"])),
+        Column("Sets", lambda record: str(record["sets"])),
+        Column("Title", lambda record: str(record["title"])),
+    )
+    print_table(table, [{"name": "web", "sets": names, "title": "What it is about " * 3}], whole=True)
+    assert all(len(line) <= columns for line in terminal.text.splitlines())
+    words = terminal.text.replace(",", " ").split()
+    assert words.count("about") == 3
+    assert set(names.split(", ")) <= set(words)
+
+
 @pytest.mark.parametrize(
     ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )

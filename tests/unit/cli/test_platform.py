@@ -90,10 +90,13 @@ def test_the_last_lines_are_shown(home, capsys):
         ("kube-apiserver", "management.kube-apiserver"),
         ("web-1.kube-apiserver", "web-1.kube-apiserver"),
         ("kube-scheduler", "web-1.kube-scheduler"),
+        ("web.gatekeeper", "web-fb47e752b8.gatekeeper"),
+        ("shop/web.gatekeeper", "web-fb47e752b8.gatekeeper"),
     ],
 )
 def test_the_end_of_a_name_is_enough_where_it_says_which(home, capsys, said, meant):
-    for name in ("web-1.kube-apiserver", "web-1.kube-scheduler"):
+    clusters = ("web-fb47e752b8.gatekeeper", "web-two-fb47e752b9.gatekeeper")
+    for name in ("web-1.kube-apiserver", "web-1.kube-scheduler", *clusters):
         (home / "logs" / f"{name}.log").write_text(f"{name} 99\n")
     assert cli.run(["logs", said, "-n", "1"]) == 0
     assert capsys.readouterr().out == f"{meant} 99\n"

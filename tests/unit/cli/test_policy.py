@@ -122,6 +122,29 @@ def test_no_libraries_at_all_is_a_mistake():
         read_libraries([], [], builtin=False)
 
 
+def test_a_key_without_a_bundle_checks_nothing_unless_it_is_the_environments(monkeypatch):
+    with pytest.raises(MoorageError, match="no bundle is named"):
+        read_libraries(None, None, keys=["nope.pub"])
+    monkeypatch.setenv("MOORAGE_POLICY_KEYS", "nope.pub")
+    assert read_libraries(None, None, keys=["nope.pub"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-n", "Bad_NS"], "no namespace can be called that"),
+        (["-f", "values.yaml"], "--values is for charts, and there is none in"),
+        (["--value", "a=b"], "--value is for charts"),
+        (["--release", "web"], "--release is for charts"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(arguments, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "web.yaml").write_text("a: 1\n")
+    with pytest.raises(MoorageError, match=said):
+        policy_test.main([*arguments, "web.yaml"])
+
+
 def test_a_kubeconfig_without_a_context_asks_nobody():
     assert cluster_of(None, None) is None
     with pytest.raises(MoorageError, match="asks no cluster"):

@@ -111,6 +111,13 @@ def test_an_exception_that_does_not_say_what_it_must_is_refused(spec: dict, says
         parse_exception(declared(**spec), place="web.yaml:3")
 
 
+def test_everything_that_is_wrong_is_told_at_once():
+    with pytest.raises(ExceptionError) as told:
+        parse_exception(declared(reason="short", owner=None, target=None))
+    for field in ("spec.reason", "spec.owner", "spec.target"):
+        assert field in told.value.message
+
+
 def test_the_error_says_where_it_was_written():
     with pytest.raises(ExceptionError, match=r"^web\.yaml:3: PolicyException old: "):
         parse_exception(declared(owner=None), place="web.yaml:3")

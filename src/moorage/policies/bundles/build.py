@@ -7,7 +7,8 @@ from pathlib import Path
 from moorage.policies.bundles.artifact import Bundle, pack
 from moorage.policies.bundles.errors import BundleError
 from moorage.policies.bundles.provenance import Commit, decide
-from moorage.policies.load import library_files, read_library
+from moorage.policies.folders import is_flat, library_files, library_root
+from moorage.policies.load import read_library
 
 _TEXTS = ("README.md", "LICENSE", "NOTICE")
 
@@ -28,8 +29,9 @@ def build(
         LibraryError: the library cannot be read.
         BundleError: a file of it cannot be in a bundle.
     """
+    folder = library_root(folder)
     files = collect(folder)
-    library = read_library(files, name=folder.resolve().name, origin=str(folder))
+    library = read_library(files, name=folder.resolve().name, origin=str(folder), flat=is_flat(folder))
     # A library that says no name goes by its folder's, which is not the same everywhere.
     title = library.name if "library.yaml" in files else ""
     if version and library.version and version != library.version:
@@ -49,7 +51,7 @@ def collect(folder: Path) -> dict[str, bytes]:
     """
     try:
         files = library_files(folder)
-        flat = not (folder / "policies").is_dir()
+        flat = is_flat(folder)
         for file in _companions(folder if flat else folder / "policies"):
             path = file.relative_to(folder).as_posix()
             files[f"policies/{path}" if flat else path] = file.read_bytes()

@@ -65,7 +65,7 @@ def _introduced(item: Any) -> Iterator[str]:
         case Policy():
             yield f"{item.severity}: {item.title}"
         case PolicySet():
-            yield f"{len(item.entries)} policies: {item.title}"
+            yield f"{len(item.entries)} {'policy' if len(item.entries) == 1 else 'policies'}: {item.title}"
 
 
 def _policy_details(before: Policy, after: Policy) -> Iterator[str]:

@@ -99,6 +99,9 @@ class PublicKey:
         return True
 
 
+_SIGN_WITH: Final = "sign with the private one; `moorage policy bundle keygen` writes it as PREFIX.key"
+
+
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
     """What signs."""
@@ -119,6 +122,12 @@ class PrivateKey:
             KeyFileError: it is not such a key, others may read it, or the password is another.
         """
         text = _text_of(file)
+        if b"-----BEGIN PUBLIC KEY-----" in text:
+            private = file.with_suffix(".key")
+            raise KeyFileError(
+                f"{file} is a public key, and signs nothing",
+                hint=f"sign with the private one, {private}" if private.is_file() else _SIGN_WITH,
+            )
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
             raise KeyFileError(f"{file} can be read by others", hint=f"chmod 600 {file}")
         return cls.parse(text, password, name=str(file))

@@ -168,7 +168,7 @@ class Registry:
         except StatusError as error:
             raise _refusal(reference, error) from error
         except SourceUnavailable as error:
-            raise RegistryError(f"{reference}: {error}", hint=_UNREACHABLE) from error
+            raise RegistryError(f"{reference}: {error}", hint=_UNREACHABLE[scope]) from error
 
     async def _answer(self, reference: Reference, scope: str, challenge: str) -> str:
         scheme, _, rest = challenge.partition(" ")
@@ -213,7 +213,10 @@ class Registry:
         return await self._network.exchange("GET", f"{realm}{separator}{urlencode(wanted)}", headers=headers)
 
 
-_UNREACHABLE: Final = "bundles that were pulled before can be had with --offline"
+_UNREACHABLE: Final = {
+    PULL: "bundles that were pulled before can be had with --offline",
+    PUSH: "look at its address, and at the network; nothing was published",
+}
 
 
 @asynccontextmanager

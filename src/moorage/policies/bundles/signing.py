@@ -146,7 +146,7 @@ def require_signature(
     """
     if signatures is None:
         raise SignatureError(
-            f"{bundle.where}: {bundle.digest} is not signed",
+            f"{_named(bundle)} is not signed",
             hint="whoever publishes it signs it with `moorage policy bundle sign`",
         )
     other: Payload | None = None
@@ -161,7 +161,7 @@ def require_signature(
     names = ", ".join(key.name for key in keys)
     if other is None:
         raise SignatureError(
-            f"{bundle.where}: {bundle.digest} is signed, but not by {names}",
+            f"{_named(bundle)} is signed, but not by {names}",
             hint="do not use it unless you know who else signs it; then give that key",
         )
     if other.digest != bundle.digest:
@@ -173,6 +173,11 @@ def require_signature(
         f"{bundle.where}: the signature by {names} is for {other.identity}",
         hint=f"if this is your copy of that, say so: --signed-as {other.repository}",
     )
+
+
+def _named(bundle: Signed) -> str:
+    """Return a bundle with its digest, which is part of where it is already, or is not."""
+    return bundle.where if bundle.digest in bundle.where else f"{bundle.where}: {bundle.digest}"
 
 
 def _layers(signatures: Artifact) -> Iterator[tuple[Descriptor, bytes]]:

@@ -1,4 +1,4 @@
-"""What is said of a cluster's policies: its condition ``PoliciesReady``. Pure."""
+"""What is said of a cluster's policies: its condition ``PoliciesReady``, and Events. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from moorage.kube.events import Occurrence
+from moorage.policies.cluster.optins import shown
 from moorage.policies.cluster.plan import Invalid, Plan
 
 POLICIES_READY: Final = "PoliciesReady"
 
 READY: Final = "Enforced"
+NOTHING_JUDGES: Final = "NothingJudges"
 PROGRESSING: Final = "Progressing"
 BUNDLE_MISSING: Final = "BundleMissing"
 BUNDLE_UNSIGNED: Final = "BundleUnsigned"
@@ -21,6 +24,9 @@ ENGINE_STARTING: Final = "EngineStarting"
 ENGINE_UNREACHABLE: Final = "EngineUnreachable"
 ENGINE_NOT_OFFERED: Final = "EngineNotOffered"
 CLUSTER_UNREACHABLE: Final = "ClusterUnreachable"
+
+ON_THE_WAY: Final = frozenset({PROGRESSING, ENGINE_STARTING})
+"""Why the condition does not hold while all goes as it should: no news for anybody."""
 
 _SHOWN: Final = 3
 
@@ -34,15 +40,41 @@ class Said:
     message: str = ""
 
 
-def of_plan(plan: Plan, policies: int, constraints: int, exceptions: int) -> Said:
-    """Say how far a cluster is."""
+def of_plan(plan: Plan, policies: int, constraints: int, exceptions: int, lost: Sequence[str] = ()) -> Said:
+    """Say how far a cluster is.
+
+    Args:
+        plan: what there is to do.
+        policies: how many of them judge.
+        constraints: how many they have.
+        exceptions: how many count.
+        lost: what namespaces opted in to in vain (see `optins`).
+    """
     if plan.invalid:
         return Said(ok=False, reason=TEMPLATE_INVALID, message=_invalid(plan.invalid))
     if plan.settled:
+        vain = [shown(lost)] if lost else []
+        if not policies:
+            message = "; ".join(["no set of the bundles names a policy, so nothing judges", *vain])
+            return Said(ok=False, reason=NOTHING_JUDGES, message=message)
+        judge = "1 policy judges" if policies == 1 else f"{policies} policies judge"
         word = "exception counts" if exceptions == 1 else "exceptions count"
-        return Said(ok=True, reason=READY, message=f"{policies} policies judge; {exceptions} {word}")
+        return Said(ok=True, reason=READY, message="; ".join([judge, f"{exceptions} {word}", *vain]))
     done = constraints - min(plan.waiting, constraints)
     return Said(ok=False, reason=PROGRESSING, message=f"{done} of {constraints} constraints are taken up")
+
+
+def news(told: str, said: Said) -> Occurrence | None:
+    """Return what is to be told as an Event: that policies came to judge, or why they do not.
+
+    Args:
+        told: the reason that was told last; empty when none was.
+        said: what the condition says now.
+    """
+    if said.reason in {told, *ON_THE_WAY}:
+        return None
+    note = f"policies: {said.message}" if said.message else "policies"
+    return Occurrence(f"Policies{said.reason}", note, warning=not said.ok)
 
 
 def _invalid(found: Sequence[Invalid]) -> str:

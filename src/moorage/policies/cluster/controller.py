@@ -17,6 +17,7 @@ from moorage.api.conditions import ConditionStatus, condition, get_condition, se
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import project_namespace, project_of
 from moorage.kube.controller import Cache, Key, Result
+from moorage.kube.events import EventPoster
 from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, PROJECT, SECRET, Kind, Object
 from moorage.kube.objects import FAILED, UNREACHABLE, apply_status, delete, explain, get, is_passing
 from moorage.policies.cluster import condition as saying
@@ -34,6 +35,7 @@ TIMEOUT_SECONDS: Final = 120.0
 RECHECK_SECONDS: Final = 10.0
 """How often exceptions are read, and what somebody has changed by hand is put right."""
 
+_EVENTS_FROM: Final = "moorage.dev/policies"
 _SOON_SECONDS: Final = 0.5
 _STARTING: Final = timedelta(seconds=90)
 
@@ -68,6 +70,8 @@ class PoliciesController:
         self._clock = clock or (lambda: datetime.now(UTC))
         self._sources = Sources(client, self._clock)
         self._seen: dict[Key, _Seen] = {}
+        self._events = EventPoster(client, _EVENTS_FROM)
+        self._told: dict[Key, str] = {}
 
     @property
     def watches(self) -> Mapping[Kind, Callable[[Object], Iterable[Key]]]:
@@ -79,6 +83,7 @@ class PoliciesController:
         obj = self._cache.get(KUBERNETES_CLUSTER, key.name, key.namespace)
         if obj is None or "deletionTimestamp" in obj["metadata"]:
             self._seen.pop(key, None)
+            self._told.pop(key, None)
             return Result()
         wants = declared(self._project(key), obj)
         cluster = KubernetesCluster.parse(obj)
@@ -131,6 +136,7 @@ class PoliciesController:
         if host is not None and not await Work.leave(place, host):
             return Result(_SOON_SECONDS)
         self._seen.pop(key, None)
+        self._told.pop(key, None)
         await delete(self._client, POLICY_REPORT, key.name, key.namespace)
         metadata = {"name": cluster.metadata.name, "namespace": cluster.metadata.namespace}
         written = await apply_status(
@@ -210,6 +216,16 @@ class PoliciesController:
             field_manager=FIELD_MANAGER,
         )
         self._cache.put(KUBERNETES_CLUSTER, written)
+        await self._tell(written, said, before.reason if before is not None else "")
+
+    async def _tell(self, cluster: Object, said: Said, before: str) -> None:
+        """Post an Event when something else is said than was told last, by this process or another."""
+        key = Key.of(cluster)
+        told = self._told.setdefault(key, before if before not in saying.ON_THE_WAY else "")
+        occurrence = saying.news(told, said)
+        if occurrence is not None:
+            self._told[key] = said.reason
+            await self._events.post(cluster, [occurrence])
 
 
 def _pair(said: Said) -> tuple[str, str]:
@@ -222,4 +238,6 @@ def _refused(error: PolicyError) -> Said:
         BundleUnsignedError: saying.BUNDLE_UNSIGNED,
         LibraryError: saying.BUNDLE_INVALID,
     }.get(type(error), saying.FLOOR_INVALID)
-    return Said(ok=False, reason=reason, message=error.message)
+    # A floor's mistake is mended where it is declared: there nobody sees which sets there are.
+    hint = f" ({error.hint})" if reason == saying.FLOOR_INVALID and error.hint else ""
+    return Said(ok=False, reason=reason, message=f"{error.message}{hint}")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lightkube import AsyncClient
 
+from moorage.api.policyexception import ExceptionState
 from moorage.kube.kinds import Kind, Object
 from moorage.kube.objects import FAILED, apply_status, explain, list_objects
 from moorage.policies import exceptions as excepting
@@ -20,7 +21,6 @@ from moorage.policies.model import Policy, PolicyException
 
 logger = logging.getLogger(__name__)
 
-UNUSED: Final = "Unused"
 CHECK: Final = timedelta(minutes=5)
 """How often it is looked whether there is anything that an exception is for."""
 
@@ -33,11 +33,21 @@ class Exceptions:
         parsed: those that say what they have to.
         objects: as they are in the cluster, by namespace and name.
         broken: those that do not, and why.
+        shortened: those that ask to count for longer than they can.
     """
 
     parsed: tuple[PolicyException, ...]
     objects: Mapping[tuple[str, str], Object] = field(repr=False)
     broken: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    shortened: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What has become of an exception, and why where that needs saying."""
+
+    state: ExceptionState
+    message: str = ""
 
 
 def read(objects: Iterable[Object], *, approval: bool) -> Exceptions:
@@ -45,6 +55,7 @@ def read(objects: Iterable[Object], *, approval: bool) -> Exceptions:
     parsed: list[PolicyException] = []
     found: dict[tuple[str, str], Object] = {}
     broken: dict[tuple[str, str], str] = {}
+    shortened: set[tuple[str, str]] = set()
     for obj in objects:
         metadata = obj["metadata"]
         key = metadata["namespace"], metadata["name"]
@@ -56,14 +67,16 @@ def read(objects: Iterable[Object], *, approval: bool) -> Exceptions:
         except ExceptionError as error:
             broken[key] = error.message
             continue
-        made = datetime.fromisoformat(metadata["creationTimestamp"])
-        parsed.append(replace(exception, expires=min(exception.expires, made + excepting.EXPIRES_AT_MOST)))
-    return Exceptions(tuple(parsed), found, broken)
+        latest = datetime.fromisoformat(metadata["creationTimestamp"]) + excepting.EXPIRES_AT_MOST
+        if exception.expires > latest:
+            shortened.add(key)
+        parsed.append(replace(exception, expires=min(exception.expires, latest)))
+    return Exceptions(tuple(parsed), found, broken, frozenset(shortened))
 
 
 def states(
     exceptions: Exceptions, known: Iterable[str], unused: Iterable[PolicyException], now: datetime
-) -> dict[tuple[str, str], str]:
+) -> dict[tuple[str, str], Standing]:
     """Return what is to be said of each exception. Pure.
 
     Args:
@@ -73,14 +86,27 @@ def states(
         now: the time.
     """
     policies, idle = set(known), {(item.namespace, item.name) for item in unused}
-    found = {}
+    found = {
+        key: Standing(ExceptionState.INVALID, f"it does not count: {why}")
+        for key, why in exceptions.broken.items()
+    }
     for exception in exceptions.parsed:
         key = exception.namespace, exception.name
         state = excepting.state(exception, now)
-        if state is State.ACTIVE and (key in idle or exception.policy not in policies):
-            found[key] = UNUSED
+        if state is State.EXPIRED:
+            found[key] = Standing(ExceptionState.EXPIRED, "it counts no more")
+        elif exception.policy not in policies:
+            message = f"no policy {exception.policy} judges in this cluster"
+            found[key] = Standing(ExceptionState.UNKNOWN_POLICY, message)
+        elif state is State.AWAITING_APPROVAL:
+            message = "it does not count until an owner of the project sets spec.approved to true"
+            found[key] = Standing(ExceptionState.AWAITING_APPROVAL, message)
+        elif key in idle:
+            found[key] = Standing(ExceptionState.UNUSED, "nothing in this namespace is meant by it")
         else:
-            found[key] = str(state)
+            until = f"{exception.expires:%Y-%m-%d %H:%M} UTC"
+            year = f"it counts until {until}, a year after it was made"
+            found[key] = Standing(ExceptionState.ACTIVE, year if key in exceptions.shortened else "")
     return found
 
 
@@ -112,14 +138,16 @@ async def find_unused(
 
 
 async def write_states(
-    client: AsyncClient, exceptions: Exceptions, found: Mapping[tuple[str, str], str]
+    client: AsyncClient, exceptions: Exceptions, found: Mapping[tuple[str, str], Standing]
 ) -> None:
     """Say of each exception what has become of it, where that is not said already."""
-    for key, state in found.items():
-        obj = exceptions.objects[key]
-        if (obj.get("status") or {}).get("state") == state:
+    for key, standing in found.items():
+        status: dict[str, Any] = {"state": str(standing.state)}
+        if standing.message:
+            status["message"] = standing.message
+        said = exceptions.objects[key].get("status") or {}
+        if {name: said.get(name, "") for name in ("state", "message")} == {"message": "", **status}:
             continue
-        status: dict[str, Any] = {"state": state}
         namespace, name = key
         content = {"metadata": {"name": name, "namespace": namespace}, "status": status}
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightkube import AsyncClient
 
-from moorage.kube.kinds import CLUSTER_ROLE, VALIDATING_WEBHOOK, Kind, Object
+from moorage.kube.kinds import CLUSTER_ROLE, NAMESPACE, VALIDATING_WEBHOOK, Kind, Object
 from moorage.kube.objects import FAILED, NOT_FOUND, get, is_status, list_objects
 from moorage.local.gatekeeper import GATEKEEPER_USER
 from moorage.policies.cluster import webhooks
@@ -76,6 +76,14 @@ async def managed_templates(client: AsyncClient) -> dict[str, str]:
 async def policy_exceptions(client: AsyncClient) -> list[Object]:
     """Return the exceptions that people have declared."""
     return await _list(client, POLICY_EXCEPTION)
+
+
+async def namespace_labels(client: AsyncClient) -> dict[str, dict[str, str]]:
+    """Return the labels of each namespace."""
+    return {
+        str(item["metadata"]["name"]): dict(item["metadata"].get("labels") or {})
+        for item in await _list(client, NAMESPACE)
+    }
 
 
 async def _list(

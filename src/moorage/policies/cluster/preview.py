@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -93,12 +93,14 @@ class Preview:
         objects: how many live objects were judged.
         requests: how many requests were.
         failures: what could not be judged.
+        already: how many verdicts on objects and requests are left out: they are the same now.
     """
 
     rows: tuple[Row, ...]
     objects: int
     requests: int
     failures: tuple[Failure, ...]
+    already: int = 0
 
     @property
     def refused(self) -> int:
@@ -152,23 +154,25 @@ def kinds_of(compiled: Compiled) -> list[GroupVersionKind]:
     return sorted({*found, *needed.inventory})
 
 
+def labels_of(namespaces: Iterable[Object]) -> dict[str, dict[str, str]]:
+    """Return the labels of namespaces, by name. Pure."""
+    return {str(item["metadata"]["name"]): dict(item["metadata"].get("labels") or {}) for item in namespaces}
+
+
 def opted_in(
-    namespaces: Iterable[Object], asked: Mapping[str, Action], only: Sequence[str]
+    namespaces: Mapping[str, Mapping[str, str]], asked: Mapping[str, Action], only: Collection[str]
 ) -> dict[str, dict[str, str]]:
     """Return the labels of namespaces as they would be after an opt-in. Pure.
 
     Args:
-        namespaces: as they are.
+        namespaces: their labels, as they are.
         asked: the sets that are opted in to, and with which action.
         only: the namespaces that do; all of them when empty.
     """
     labels = {f"{SET_LABEL_PREFIX}{name}": str(action) for name, action in asked.items()}
-    found: dict[str, dict[str, str]] = {}
-    for item in namespaces:
-        name = str(item["metadata"]["name"])
-        own = dict(item["metadata"].get("labels") or {})
-        found[name] = {**own, **labels} if not only or name in only else own
-    return found
+    return {
+        name: {**own, **labels} if not only or name in only else dict(own) for name, own in namespaces.items()
+    }
 
 
 def preview(
@@ -178,47 +182,100 @@ def preview(
     log: AuditLog,
     namespaces: Mapping[str, Mapping[str, str]],
     gator: Path,
+    before: Mapping[str, Mapping[str, str]] | None = None,
+    only: Collection[str] = (),
     cache: Cache | None = None,
 ) -> Preview:
     """Judge what is there and what was asked for by what would judge. Blocks, and starts processes.
 
     What a workload makes is left aside when the workload itself is judged: it would be counted twice.
 
+    Args:
+        compiled: what would judge.
+        live: what is there.
+        log: what was asked for.
+        namespaces: the labels of namespaces as they would be.
+        gator: the engine.
+        before: their labels as they are: what is found with these already, and no weaker, is left out.
+        only: the namespaces that are looked at; all of them, and what is in none, when empty.
+        cache: of verdicts.
+
     Raises:
         PolicyError: the engine does not run.
     """
-    there = [item for item in live if not _is_made(item) and not _is_exempt(item)]
-    asked = [item for item in log.requests if not _is_exempt(item.content)]
-    subjects: list[Subject] = []
-    sources: list[Request | None] = []
-    for content, request in [*((item, None) for item in there), *((item.content, item) for item in asked)]:
-        try:
-            subjects.append(Subject.of(_labelled(content, namespaces)))
-            sources.append(request)
-        except NotAnObjectError:
-            continue
-    # The same object asked for again gets the same verdict; it is judged once.
-    first: dict[bytes, int] = {}
-    unique = [first.setdefault(subject.digest, place) for place, subject in enumerate(subjects)]
-    places = sorted(set(unique))
-    judgement = judge(
-        compiled,
-        [subjects[place] for place in places],
-        namespaces=namespaces,
-        gator=gator,
-        inventory=[Subject.of(item) for item in live],
-        cache=cache,
-        keep_going=True,
-    )
-    findings: dict[int, list[Finding]] = {}
-    for finding in judgement.findings:
-        findings.setdefault(places[finding.subject], []).append(finding)
-    rows = _rows(
-        (finding, subjects[place], source)
-        for place, source in enumerate(sources)
-        for finding in findings.get(unique[place], ())
-    )
-    return Preview(tuple(rows), len(there), len(asked), tuple(judgement.failures))
+    there = [item for item in live if not _is_made(item) and _is_looked_at(item, only)]
+    asked = [item for item in log.requests if _is_looked_at(item.content, only)]
+    contents = [*((item, None) for item in there), *((item.content, item) for item in asked)]
+    everything = _Judge(compiled, [Subject.of(item) for item in live], gator, cache)
+    then, failures = everything.judge(contents, namespaces)
+    now: set[tuple[Any, ...]] = set()
+    if before is not None:
+        strengths = [
+            (place, finding.policy, finding.message, finding.made, finding.action.strength)
+            for place, (findings, _, _) in enumerate(everything.judge(contents, before)[0])
+            for finding in findings
+        ]
+        # What is enforced now is also not new where it would be warned of.
+        now = {
+            (*about, action)
+            for *about, strength in strengths
+            for action in Action
+            if action.strength <= strength
+        }
+    already = 0
+    fresh: list[tuple[Finding, Subject, Request | None]] = []
+    for place, (findings, subject, source) in enumerate(then):
+        for finding in findings:
+            if (place, finding.policy, finding.message, finding.made, finding.action) in now:
+                already += 1
+            else:
+                fresh.append((finding, subject, source))
+    return Preview(tuple(_rows(fresh)), len(there), len(asked), tuple(failures), already)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """What would judge, and what it reads beside what it judges."""
+
+    compiled: Compiled
+    inventory: Sequence[Subject]
+    gator: Path
+    cache: Cache | None
+
+    def judge(
+        self,
+        contents: Iterable[tuple[Object, Request | None]],
+        namespaces: Mapping[str, Mapping[str, str]],
+    ) -> tuple[list[tuple[list[Finding], Subject, Request | None]], Sequence[Failure]]:
+        """Return what is found in each object, and what could not be judged."""
+        subjects: list[Subject] = []
+        sources: list[Request | None] = []
+        for content, request in contents:
+            try:
+                subjects.append(Subject.of(_labelled(content, namespaces)))
+                sources.append(request)
+            except NotAnObjectError:
+                continue
+        # The same object asked for again gets the same verdict; it is judged once.
+        first: dict[bytes, int] = {}
+        unique = [first.setdefault(subject.digest, place) for place, subject in enumerate(subjects)]
+        places = sorted(set(unique))
+        judgement = judge(
+            self.compiled,
+            [subjects[place] for place in places],
+            namespaces=namespaces,
+            gator=self.gator,
+            inventory=self.inventory,
+            cache=self.cache,
+            keep_going=True,
+        )
+        found: dict[int, list[Finding]] = {}
+        for finding in judgement.findings:
+            found.setdefault(places[finding.subject], []).append(finding)
+        judged = [
+            (found.get(unique[place], []), subjects[place], source) for place, source in enumerate(sources)
+        ]
+        return judged, tuple(judgement.failures)
 
 
 def _rows(found: Iterable[tuple[Finding, Subject, Request | None]]) -> list[Row]:
@@ -309,10 +366,10 @@ def _is_made(content: Object) -> bool:
     return any(owner.get("controller") and known_kind(None, str(owner.get("kind"))) for owner in owners)
 
 
-def _is_exempt(content: Object) -> bool:
+def _is_looked_at(content: Object, only: Collection[str]) -> bool:
     metadata = content.get("metadata") or {}
     named = metadata.get("name") if content.get("kind") == "Namespace" else metadata.get("namespace")
-    return named in EXEMPT_NAMESPACES
+    return named not in EXEMPT_NAMESPACES and (not only or named in only)
 
 
 def _labelled(content: Object, namespaces: Mapping[str, Mapping[str, str]]) -> Object:

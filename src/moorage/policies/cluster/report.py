@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 EXAMPLES_OF_A_POLICY: Final = 3
 HOURLY: Final = timedelta(hours=24)
 DAILY: Final = timedelta(days=31)
+_LOOKED_AGAIN: Final = timedelta(minutes=10)
+"""How often a report that says nothing new is written all the same: so that it shows that somebody looks."""
+
 REST: Final = "*"
 """The policy of the row that has what is left over."""
 
@@ -138,15 +141,11 @@ class Reporter:
 def _same(old: PolicyReportStatus, new: PolicyReportStatus) -> bool:
     """Say whether a report says nothing new, so that it need not be written this time.
 
-    That it was looked again is news once an hour.
+    That it was looked again is news now and then.
     """
     if (old.rows, old.examples, old.totals, old.bundles) != (new.rows, new.examples, new.totals, new.bundles):
         return False
-    return old.audited is not None and new.audited is not None and _hour(old.audited) == _hour(new.audited)
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+    return old.audited is not None and new.audited is not None and new.audited - old.audited < _LOOKED_AGAIN
 
 
 def _rows(counts: Mapping[tuple[str, str, Action, str], int]) -> list[ReportRow]:

@@ -22,7 +22,8 @@ from moorage.policies.cluster.act import Interrupted, act, dismantle
 from moorage.policies.cluster.condition import Said, of_plan
 from moorage.policies.cluster.declared import Declared
 from moorage.policies.cluster.host import EngineHost, EngineState, Place
-from moorage.policies.cluster.observe import observe, policy_exceptions
+from moorage.policies.cluster.observe import namespace_labels, observe, policy_exceptions
+from moorage.policies.cluster.optins import lost
 from moorage.policies.cluster.plan import Invalid, Memory, Plan, plan
 from moorage.policies.cluster.report import Reporter
 from moorage.policies.cluster.sources import Taken
@@ -42,6 +43,9 @@ _LINES: Final = 5
 _REMEMBERED: Final = 32
 _PERIPHERY: Final = timedelta(minutes=10)
 """How often it is looked whether kinds and roles are still there."""
+
+_OPT_INS: Final = timedelta(seconds=30)
+"""How often it is looked what namespaces opt in to: for what is said alone, the engine sees for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Work:
         self._unused_at: datetime | None = None
         self._unused_key: tuple[tuple[str, str], ...] = ()
         self._unused: Sequence[Any] = ()
+        self._labels: tuple[datetime, dict[str, dict[str, str]]] | None = None
         self._reporter = Reporter(management, owner, clock)
 
     async def further(
@@ -109,6 +114,7 @@ class Work:
                 len(compiled.compiled.policies),
                 len(compiled.wanted.constraints),
                 len(counting),
+                await self._lost_optins(client, taken, now) if step.settled else (),
             )
             if not step.settled:
                 return Progress(said, _SOON_SECONDS if step.steps or step.waiting else 1.0)
@@ -184,6 +190,12 @@ class Work:
         digest = hashlib.sha256(repr(objects).encode()).hexdigest()[:16]
         await manifests.install(client, objects, digest=digest)
         self._periphery_at = now
+
+    async def _lost_optins(self, client: AsyncClient, taken: Sequence[Taken], now: datetime) -> Sequence[str]:
+        """Say which namespaces opted in to something that there is not; they are read now and then."""
+        if self._labels is None or now - self._labels[0] >= _OPT_INS:
+            self._labels = now, await namespace_labels(client)
+        return lost(self._labels[1], {name for item in taken for name in item.library.sets})
 
     async def _exceptions(
         self, client: AsyncClient, exceptions: excepted.Exceptions, compiled: Compiled, now: datetime

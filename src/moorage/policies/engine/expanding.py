@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -143,10 +142,9 @@ def _make(parent: Object, expansion: Expansion) -> dict[str, Any]:
             f"{parent.get('kind')} {name}: it has no {'.'.join(expansion.source)} "
             f"to make a {expansion.makes.kind} from"
         )
-    made = copy.deepcopy(part)
-    made["apiVersion"], made["kind"] = expansion.makes.api_version, expansion.makes.kind
+    made = {**part, "apiVersion": expansion.makes.api_version, "kind": expansion.makes.kind}
     own = made.get("metadata")
-    own = made["metadata"] = own if isinstance(own, dict) else {}
+    own = made["metadata"] = dict(own) if isinstance(own, dict) else {}
     own["namespace"] = metadata.get("namespace") or ""
     if not own["namespace"]:
         del own["namespace"]

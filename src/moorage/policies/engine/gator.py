@@ -19,8 +19,8 @@ from moorage.policies.guard import without_guard
 from moorage.policies.model import Object, PolicyError
 
 TOOL: Final = "gator"
-_HEAP_GROWTH: Final = "400"  # percent: collecting less often is a fifth faster
-_MEMORY: Final = "1536MiB"  # ... until there is so much of it
+_HEAP_GROWTH: Final = "200"  # percent: to collect half as often is a fifth faster
+_MEMORY: Final = "768MiB"  # ... until there is so much of it
 _LINE: Final = re.compile(r'(.*): \["((?:[^"\\]|\\.)*)"\] Message: "((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([0-7]{3})|(.))", re.DOTALL)
 _ESCAPED: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}

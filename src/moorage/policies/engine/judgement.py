@@ -71,9 +71,13 @@ class Judgement:
     Args:
         findings: sorted by subject, then policy, then what is judged, then message.
         failures: what could not be judged; empty unless it was asked to keep going.
+        policies: the names of those that were held against a subject, or against what one makes.
+        strangers: the subjects whose kinds no policy is for, by their places.
         effort: what it took.
     """
 
     findings: tuple[Finding, ...]
     failures: tuple[Failure, ...] = ()
+    policies: frozenset[str] = frozenset()
+    strangers: tuple[int, ...] = ()
     effort: Effort = field(default=Effort(), compare=False)

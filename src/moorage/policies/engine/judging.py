@@ -86,7 +86,17 @@ def judge(
         for finding in _findings(place, wanted, rows[subject.digest])
     ]
     effort = Effort(judged=len(work.changed), remembered=len(rows) - len(work.changed), runs=runs)
-    return Judgement(tuple(findings), tuple(work.failures), effort)
+    return Judgement(
+        tuple(findings),
+        tuple(work.failures),
+        policies=frozenset(need.bound.constraint.policy for wanted in set(lists) for need in wanted.needs),
+        strangers=tuple(
+            place
+            for place, (subject, wanted) in enumerate(zip(subjects, lists, strict=True))
+            if not wanted.ids and not needs.is_for(subject.identity.kind)
+        ),
+        effort=effort,
+    )
 
 
 @dataclass(slots=True)

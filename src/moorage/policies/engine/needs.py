@@ -72,6 +72,7 @@ class Needs:
         self.inventory = Inventory(keys, subjects, inventory)
         self._read: dict[tuple[Key, str | None], bytes] = {}
         self._by_kind: dict[GroupVersionKind, tuple[Bound, ...]] = {}
+        self._met: dict[GroupVersionKind, bool] = {}
         self._alike: dict[tuple[GroupVersionKind, str], NeedList] = {}
 
     def of(self, subject: Subject) -> NeedList:
@@ -84,6 +85,13 @@ class Needs:
         found = self._list(subject.identity, {})
         self._alike[kind, namespace] = found
         return found
+
+    def is_for(self, kind: GroupVersionKind) -> bool:
+        """Say whether anything that judges is for a kind, or for what its objects make."""
+        if kind not in self._met:
+            made = (expansion.makes for expansion in self.expander.chain(kind))
+            self._met[kind] = any(self._of_kind(each) for each in (kind, *made))
+        return self._met[kind]
 
     def _looks_inside(self, kind: GroupVersionKind) -> bool:
         """Say whether two objects of a kind, in one namespace, can have different needs."""

@@ -15,6 +15,9 @@ _COMPILATION: Final = re.compile(
 )
 _REGO_LINE: Final = re.compile(r"(?:template|libs\[\"lib_\d+\"\]):(\d+): ")
 _CEL_INPUT: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
+_PICTURE: Final = re.compile(r"^\s*\| (?P<source>.*\S)\s*$", re.MULTILINE)
+"""The line of the expression that CEL's compiler points into, as it shows it below its complaint."""
+
 _NAMESPACE_OBJECT: Final = re.compile(r"(?<![\w.])namespaceObject\b")
 _EXPRESSION: Final = re.compile(r"expression '(?P<expression>.*?)' resulted in error: ", re.DOTALL)
 _PREFIXES: Final = ("invalid ConstraintTemplate: ", "compilation failed: ")
@@ -66,6 +69,9 @@ def _line(policy: Policy, why: str) -> int | None:
     if expression := _EXPRESSION.search(why):
         inner = expression["expression"].strip().splitlines()
         at = text.find(inner[0]) if inner else -1
+        return _line_at(text, at) if at >= 0 else None
+    if picture := _PICTURE.search(why):
+        at = text.find(picture["source"].strip())
         return _line_at(text, at) if at >= 0 else None
     return None
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 from moorage.policies.model import Object, PolicyError
@@ -54,12 +53,18 @@ class Manifest:
     asked: bool = True
 
     @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *accumulate(len(line) + 1 for line in self.text.split("\n"))]
+    def _known(self) -> list[tuple[int, int]]:
+        """Characters whose lines are known, in order: few of a text's lines are ever asked for."""
+        return [(0, 0)]
 
     def line_at(self, place: int) -> int:
         """Return the line of a character, from 0."""
-        return bisect_right(self._line_starts, place) - 1
+        after = bisect_left(self._known, (place + 1,))
+        before, line = self._known[after - 1]
+        if before < place:
+            line += self.text.count("\n", before, place)
+            self._known.insert(after, (place, line))
+        return line
 
 
 @dataclass(frozen=True, eq=False, slots=True)

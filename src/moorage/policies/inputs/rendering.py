@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tarfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from moorage.toolchain import locate
 SECONDS: Final = 300
 DEFAULT_RELEASE: Final = "release"
 _MANY_LINES: Final = 12
+_CHART_FILE: Final = re.compile(r"(?:\./)?[^/]+/Chart\.yaml")
+_CHART_NAME: Final = re.compile(r"^name:\s*[\"']?(?P<name>[^\"'\s#]+)", re.MULTILINE)
+_CHART_MAX: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +101,29 @@ def render_chart(chart: Path, release: Release, options: ChartOptions, *, namesp
 
 
 def release_name(chart: Path, release: Release) -> str:
-    """Return the name of a release; a chart that is given none is called after its folder."""
+    """Return the name of a release; a chart that is given none is called as it calls itself."""
     if release.name:
         return release.name
-    name = re.sub(r"[^-a-z0-9]+", "-", chart.resolve().name.lower().removesuffix(".tgz")).strip("-")
+    called = _chart_name(chart) or chart.resolve().name.lower().removesuffix(".tgz")
+    name = re.sub(r"[^-a-z0-9]+", "-", called.lower()).strip("-")
     return name[:53].rstrip("-") or DEFAULT_RELEASE
+
+
+def _chart_name(chart: Path) -> str:
+    """Return what a chart calls itself; an empty text where that cannot be found: Helm will say why."""
+    try:
+        if chart.is_dir():
+            text = (chart / "Chart.yaml").read_bytes()
+        else:
+            with tarfile.open(chart) as archive:
+                inside = (member for member in archive if _CHART_FILE.fullmatch(member.name))
+                member = next(inside, None)
+                file = archive.extractfile(member) if member else None
+                text = file.read(_CHART_MAX) if file else b""
+    except (OSError, tarfile.TarError, EOFError, zlib.error):
+        return ""
+    found = _CHART_NAME.search(text.decode("utf-8", "replace"))
+    return found["name"] if found else ""
 
 
 def _run(command: Sequence[str], what: str) -> subprocess.CompletedProcess[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+import msgspec
 
 from moorage.policies.inputs.model import Where
 from moorage.policies.model import POLICY_GROUP
@@ -14,7 +15,8 @@ VERSION = f"{POLICY_GROUP}/v1alpha1"
 
 def render(report: Report) -> str:
     """Return a report as JSON."""
-    return json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n"
+    text = msgspec.json.encode(as_json(report))  # ten times as fast as json.dumps: there can be thousands
+    return msgspec.json.format(text, indent=2).decode() + "\n"
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -27,6 +29,7 @@ def as_json(report: Report) -> dict[str, Any]:
             "exitCode": int(report.exit_code),
             "objects": len(report.things),
             "policies": len(report.policies),
+            "policiesLoaded": max(report.loaded, len(report.policies)),
             "exceptions": report.exceptions,
             **{str(action): count for action, count in report.counts.items()},
         },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from moorage.policies import exceptions as excepting
 from moorage.policies.inputs.model import Inputs, Item, metadata_of
@@ -15,6 +15,8 @@ from moorage.policies.report.model import Remark
 
 EXPIRING: Final = timedelta(days=14)
 """What expires sooner is told of."""
+
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Listed:
         target: what it is for, in words.
         state: "active", "expiring", "expired", "awaiting", "unused", "unknown" (a policy) or "broken".
         expires: when it counts no more: RFC 3339; empty where it does not say.
+        until: the same as it was declared: a day, which still counts, or a time.
         owner: who answers for it.
         reason: why there is one.
         problem: what is wrong with it; empty where nothing is.
@@ -41,6 +44,7 @@ class Listed:
     target: str
     state: str
     expires: str
+    until: str
     owner: str
     reason: str
     problem: str
@@ -80,10 +84,7 @@ def _listed(
     try:
         exception = excepting.parse_exception(item.content, place=place, approval=approval)
     except excepting.ExceptionError as error:
-        metadata = metadata_of(item.content)
-        namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "?")
-        said = error.message.removeprefix(f"{place}: ").removeprefix(f"PolicyException {name}: ")
-        return Listed(namespace, name, "", "", "broken", "", "", "", f"it does not count: {said}", place)
+        return _broken(item, place, error)
     state, problem = _state(exception, item, contents, policies, now, live=live)
     return Listed(
         namespace=exception.namespace,
@@ -92,11 +93,41 @@ def _listed(
         target=_words(exception.target),
         state=state,
         expires=exception.expires.isoformat(),
+        until=exception.declared,
         owner=exception.owner,
         reason=exception.reason,
         problem=problem,
         place=place,
         exception=exception,
+    )
+
+
+def _broken(item: Item, place: str, error: excepting.ExceptionError) -> Listed:
+    """Return an exception that cannot be read, with what of it can."""
+    metadata = metadata_of(item.content)
+    namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "?")
+    said = error.message.removeprefix(f"{place}: ").partition(": ")[2] or error.message
+    found = item.content.get("spec")
+    spec = found if isinstance(found, dict) else {}
+
+    def text(content: Any, field: str) -> str:
+        value = content.get(field) if isinstance(content, dict) else None
+        return value.strip() if isinstance(value, str) else ""
+
+    target = spec.get("target")
+    kind, named = text(target, "kind"), text(target, "name")
+    return Listed(
+        namespace=namespace,
+        name=name,
+        policy=text(spec, "policy"),
+        target=f"{kind or 'anything'} {named or '*'}" if kind or named else "",
+        state="broken",
+        expires="",
+        until=text(spec, "expires"),
+        owner=text(spec, "owner"),
+        reason=text(spec, "reason"),
+        problem=f"it does not count: {said}",
+        place=place,
     )
 
 
@@ -109,7 +140,7 @@ def _state(
     *,
     live: bool,
 ) -> tuple[str, str]:
-    day = f"{exception.expires:%Y-%m-%d}"
+    day = exception.declared
     state = excepting.state(exception, now)
     if exception.policy not in policies:
         return "unknown", f"there is no policy {exception.policy}"
@@ -121,7 +152,8 @@ def _state(
         return "unused", "nothing is meant by it any more"
     if exception.expires - now <= EXPIRING:
         return "expiring", f"it expires on {day}"
-    return "active", ""
+    too_far = exception.expires - now > excepting.EXPIRES_AT_MOST + _DAY
+    return "active", f"it counts for a year from when it is made, not until {day}" if too_far else ""
 
 
 def _says(item: Item, state: str) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Final
 
 from moorage.policies.model import Action, Policy
-from moorage.policies.report.model import Report, Result
+from moorage.policies.report.model import Report, Result, refused_first
 from moorage.policies.report.words import counted, summary
 
 MARK: Final = "<!-- moorage-policy -->"
@@ -72,7 +71,7 @@ def _headline(report: Report) -> str:
 def _table(results: Sequence[Result]) -> Iterator[str]:
     yield "| | where | what | policy |"
     yield "| --- | --- | --- | --- |"
-    for _, group in groupby(results, lambda result: (result.thing.where, result.title)):
+    for group in refused_first(results):
         for result in group:
             yield (
                 f"| {_ICONS[result.action]} | `{_code(str(result.where))}` "

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import groupby
 
 from moorage.errors import ExitCode, MoorageError
 from moorage.policies.inputs.model import Where
@@ -155,10 +156,9 @@ class Report:
         failures: what could not be judged.
         remarks: what there is to know about exceptions.
         notes: what else a person should know.
-        objects: how many objects were judged.
-        files: how many of them were in each file; also those with nothing to complain about.
-        policies: how many policies judged.
         things: every object that was judged, in order.
+        policies: those that judged one of them, by name.
+        loaded: how many policies there were to judge.
         exceptions: how many exceptions count.
         time: when.
         change: what is different from another version; then only what is new counts.
@@ -170,6 +170,7 @@ class Report:
     notes: Sequence[str] = ()
     things: Sequence[Thing] = ()
     policies: Mapping[str, Policy] = field(default_factory=dict, repr=False)
+    loaded: int = 0
     exceptions: int = 0
     time: datetime | None = None
     change: Change | None = None
@@ -197,6 +198,16 @@ class Report:
     def broken(self) -> Sequence[Policy]:
         """The policies that something breaks, of what is shown: the worst first."""
         return worst_first(self.shown)
+
+
+def refused_first(results: Iterable[Result]) -> list[tuple[Result, ...]]:
+    """Return results by object: what is refused before what is warned of, and otherwise in order."""
+    groups = [
+        tuple(group) for _, group in groupby(results, lambda result: (result.thing.where, result.title))
+    ]
+    for place, group in enumerate(groups):
+        groups[place] = tuple(sorted(group, key=lambda result: -result.action.strength))
+    return sorted(groups, key=lambda group: -group[0].action.strength)
 
 
 def worst_first(results: Iterable[Result]) -> list[Policy]:

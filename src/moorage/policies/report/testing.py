@@ -15,9 +15,10 @@ from moorage.policies.compiling import compile_policies
 from moorage.policies.engine import judgement as engine
 from moorage.policies.engine.judging import judge
 from moorage.policies.engine.subjects import Subject, identify
-from moorage.policies.inputs.model import Inputs, Item, metadata_of
-from moorage.policies.inputs.places import field_where, where
-from moorage.policies.levels import EXEMPT_NAMESPACES, read_levels
+from moorage.policies.inputs.model import Inputs, Item, Where, metadata_of
+from moorage.policies.inputs.places import where
+from moorage.policies.inputs.spots import Question, spots
+from moorage.policies.levels import read_levels
 from moorage.policies.model import (
     Action,
     GroupVersionKind,
@@ -29,6 +30,7 @@ from moorage.policies.model import (
 )
 from moorage.policies.report.exceptions import listed, remarks
 from moorage.policies.report.model import Failure, Report, Result, Thing
+from moorage.policies.report.notes import notes
 from moorage.toolchain import locate
 
 TARGET_VERSION: Final = "targetVersion"
@@ -59,7 +61,7 @@ class Rules:
 def test(inputs: Inputs, rules: Rules, *, cache: Cache, keep_going: bool) -> Report:
     """Judge what was read.
 
-    Where neither a namespace nor a floor says what judges, every policy does, and the report says so:
+    Where no namespace and no floor says anything about sets, every policy does, and the report says so:
     somebody who tries it out sees something.
 
     Args:
@@ -79,7 +81,7 @@ def test(inputs: Inputs, rules: Rules, *, cache: Cache, keep_going: bool) -> Rep
     if failures and not keep_going:
         return Report((), tuple(failures), said, tuple(inputs.notes), time=rules.now)
     libraries, ahead = _ahead(rules)
-    opted_in = bool(rules.floor) or any(_asks(each, libraries) for each in inputs.namespaces.values())
+    opted_in = bool(rules.floor) or any(map(_asks, inputs.namespaces.values()))
     floor = {**ahead, **rules.floor} if opted_in else {}
     compiled = compile_policies(
         libraries, floor=floor, exceptions=exceptions, now=rules.now, everything=not opted_in
@@ -96,7 +98,13 @@ def test(inputs: Inputs, rules: Rules, *, cache: Cache, keep_going: bool) -> Rep
         keep_going=True,  # so that it says which objects it could not judge
     )
     things = tuple(_Things(inputs.items))
-    results = [_result(things, inputs.items, compiled, finding) for finding in judgement.findings]
+    asked = [
+        Question(inputs.items[each.subject], each.message, bool(each.made)) for each in judgement.findings
+    ]
+    results = [
+        _result(things, compiled, finding, spot)
+        for finding, spot in zip(judgement.findings, spots(asked, cache), strict=True)
+    ]
     failures += [_failure(failure, things) for failure in judgement.failures]
     if failures and not keep_going:
         return Report((), tuple(failures), said, tuple(inputs.notes), time=rules.now)
@@ -104,9 +112,14 @@ def test(inputs: Inputs, rules: Rules, *, cache: Cache, keep_going: bool) -> Rep
         results=tuple(sorted(results, key=_order)),
         failures=tuple(failures),
         remarks=said,
-        notes=(*inputs.notes, *_notes(inputs, libraries, opted_in=opted_in)),
+        notes=(
+            *inputs.notes,
+            *_beyond(rules),
+            *notes(inputs, libraries, opted_in=opted_in, floor=rules.floor, strangers=judgement.strangers),
+        ),
         things=things,
-        policies=compiled.policies,
+        policies={name: compiled.policies[name] for name in sorted(judgement.policies)},
+        loaded=sum(len(library.policies) for library in libraries),
         exceptions=len(excepting.active(exceptions, rules.now)),
         time=rules.now,
     )
@@ -147,6 +160,29 @@ def _ahead(rules: Rules) -> tuple[Sequence[Library], Mapping[str, Action]]:
     return changed, {name: Action.ENFORCE}
 
 
+def _beyond(rules: Rules) -> Iterator[str]:
+    """Say that a version is later than those that the policies tell of themselves."""
+    told = [
+        parameters[TARGET_VERSION]
+        for library in rules.libraries
+        for parameters in (
+            *(policy.parameters for policy in library.policies.values()),
+            *(entry.parameters for found in library.sets.values() for entry in found.entries),
+        )
+        if _MINOR.fullmatch(str(parameters.get(TARGET_VERSION)))
+    ]
+    newest = max(told, key=_minor, default="")
+    if newest and rules.target_version and _minor(rules.target_version) > _minor(newest):
+        yield (
+            f"the policies know Kubernetes up to {newest}: "
+            f"what {rules.target_version} removes beyond what is announced they cannot tell"
+        )
+
+
+def _minor(version: str) -> int:
+    return int(version.removeprefix("1."))
+
+
 def _looks_ahead(schema: Object) -> bool:
     properties = schema.get("properties")
     return isinstance(properties, Mapping) and TARGET_VERSION in properties
@@ -157,10 +193,10 @@ def _with_parameters(constraint: Object, parameters: Object) -> Object:
     return {**constraint, "spec": {**spec, "parameters": {**(spec.get("parameters") or {}), **parameters}}}
 
 
-def _asks(namespace: Object, libraries: Sequence[Library]) -> bool:
-    """Say whether a namespace opted in to a set that there is."""
-    labels = metadata_of(namespace).get("labels") or {}
-    return any(name in library.sets for name in read_levels(labels).actions for library in libraries)
+def _asks(namespace: Object) -> bool:
+    """Say whether a namespace says what judges it: also one that asks for what there is not."""
+    levels = read_levels(metadata_of(namespace).get("labels") or {})
+    return bool(levels.actions or levels.unknown)
 
 
 def _beside(inputs: Inputs) -> Iterator[Object]:
@@ -169,38 +205,6 @@ def _beside(inputs: Inputs) -> Iterator[Object]:
     for content in inputs.inventory:
         if identify(content) not in judged:
             yield content
-
-
-def _notes(inputs: Inputs, libraries: Sequence[Library], *, opted_in: bool) -> Iterator[str]:
-    sets = {name for library in libraries for name in library.sets}
-    for name, content in sorted(inputs.namespaces.items()):
-        levels = read_levels(metadata_of(content).get("labels") or {})
-        for chosen, value in levels.unknown.items():
-            yield (
-                f"namespace {name}: {value!r} for the set {chosen} is none of enforce, warn and audit, "
-                f"and counts as if it were not there"
-            )
-        for chosen in levels.actions:
-            if chosen not in sets:
-                yield f"namespace {name} opts in to the set {chosen}, which there is not"
-    if not inputs.items:
-        return
-    if not opted_in:
-        yield ("no namespace opted in to a set and no --set was given: every policy judged, as if enforced")
-        return
-    unknown = sorted(
-        {
-            str(metadata_of(item.content).get("namespace"))
-            for item in inputs.items
-            if metadata_of(item.content).get("namespace")
-            not in {None, *inputs.namespaces, *EXEMPT_NAMESPACES}
-        }
-    )
-    if unknown:
-        yield (
-            f"what {', '.join(unknown)} opted in to is not known, "
-            f"and counts as nothing; --namespaces FILE or --context tells"
-        )
 
 
 class _Things:
@@ -221,7 +225,9 @@ class _Things:
             )
 
 
-def _result(things: Sequence[Thing], items: Sequence[Item], compiled: Compiled, finding: Any) -> Result:
+def _result(
+    things: Sequence[Thing], compiled: Compiled, finding: engine.Finding, spot: Where | None
+) -> Result:
     return Result(
         thing=things[finding.subject],
         policy=compiled.policies[finding.policy],
@@ -229,7 +235,7 @@ def _result(things: Sequence[Thing], items: Sequence[Item], compiled: Compiled, 
         action=finding.action,
         made=finding.made,
         sets=finding.sets,
-        spot=field_where(items[finding.subject], finding.message, made=bool(finding.made)),
+        spot=spot,
     )
 
 

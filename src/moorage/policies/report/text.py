@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from typing import Final
 
 from moorage.policies.model import Action, Policy, Severity
-from moorage.policies.report.model import Report, Result
+from moorage.policies.report.model import Report, Result, refused_first
 from moorage.policies.report.words import summary
 
 WIDTH: Final = 80
@@ -75,8 +74,9 @@ class _Lines:
         yield from self._wrapped(summary(report), "", "")
 
     def _results(self, results: Sequence[Result]) -> Iterator[str]:
-        for (where, title), group in groupby(results, lambda result: (result.thing.where, result.title)):
-            yield f"{self._paint(printable(str(where)), 'dim')}  {self._paint(printable(title), 'bold')}"
+        for group in refused_first(results):
+            where, title = str(group[0].thing.where), group[0].title
+            yield f"{self._paint(printable(where), 'dim')}  {self._paint(printable(title), 'bold')}"
             for result in group:
                 yield from self._result(result)
             yield ""

@@ -34,6 +34,12 @@ def summary(report: Report) -> str:
     said = ", ".join(parts) if parts else "nothing is refused"
     if report.failures and not report.things:
         return f"{said[:1].upper()}{said[1:]}."
-    judged = f"{counted(len(report.things), 'object')}, {counted(len(report.policies), 'policy', 'policies')}"
+    judged = f"{counted(len(report.things), 'object')}, {_policies(len(report.policies), report.loaded)}"
     excepted = f", {counted(report.exceptions, 'exception')}" if report.exceptions else ""
     return f"{said[:1].upper()}{said[1:]}. {judged}{excepted}."
+
+
+def _policies(judged: int, loaded: int) -> str:
+    """Say how many policies judged, of how many: most are about kinds that are not there."""
+    of = f"{judged:,} of " if judged < loaded else ""
+    return f"{of}{counted(max(judged, loaded), 'policy', 'policies')}"

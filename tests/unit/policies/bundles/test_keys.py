@@ -63,6 +63,13 @@ def test_the_key_itself_is_not_in_the_file(pair):
     assert number not in base64.b64decode(json.loads(box)["ciphertext"])
 
 
+def test_a_public_key_signs_nothing_and_the_private_one_is_named(pair):
+    private, public = pair
+    with pytest.raises(KeyFileError, match="is a public key") as error:
+        PrivateKey.read(public, b"s3cret")
+    assert str(private) in error.value.hint
+
+
 def test_a_key_that_others_may_read_is_refused(pair):
     private, _ = pair
     private.chmod(0o640)

@@ -51,7 +51,7 @@ def states(*objects: dict, approval: bool = False, unused: tuple[str, ...] = ())
     read = excepted.read(objects, approval=approval)
     idle = [item for item in read.parsed if item.name in unused]
     found = excepted.states(read, ["image-tags"], idle, NOW)
-    return {name: state for (_, name), state in found.items()}
+    return {name: str(standing.state) for (_, name), standing in found.items()}
 
 
 def test_each_exception_is_told_what_has_become_of_it() -> None:
@@ -61,7 +61,25 @@ def test_each_exception_is_told_what_has_become_of_it() -> None:
         exception("idle"),
         exception("for-nothing", policy="no-such-policy"),
         unused=("idle",),
-    ) == {"counts": "Active", "over": "Expired", "idle": "Unused", "for-nothing": "Unused"}
+    ) == {"counts": "Active", "over": "Expired", "idle": "Unused", "for-nothing": "UnknownPolicy"}
+
+
+def test_an_exception_from_no_policy_says_so_before_anybody_approves_it() -> None:
+    read = excepted.read(
+        [exception("typo", policy="image-tag"), exception("never", expires="soon")], approval=True
+    )
+    found = excepted.states(read, ["image-tags"], [], NOW)
+    assert found["shop", "typo"].state == "UnknownPolicy"
+    assert found["shop", "typo"].message == "no policy image-tag judges in this cluster"
+    assert found["shop", "never"].state == "Invalid"
+    assert "spec.expires is 'soon'" in found["shop", "never"].message
+
+
+def test_one_that_asks_for_more_than_a_year_is_told_when_it_ends() -> None:
+    read = excepted.read([exception("long", expires="2099-01-01"), exception("short")], approval=False)
+    found = excepted.states(read, ["image-tags"], [], NOW)
+    assert found["shop", "long"].message == "it counts until 2027-11-01 00:00 UTC, a year after it was made"
+    assert found["shop", "short"].message == ""
 
 
 def test_what_an_owner_has_not_approved_waits() -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from moorage.policies.cluster.preview import audit_log_files, opted_in, read_audit_log, read_files
+from moorage.policies.cluster.preview import audit_log_files, labels_of, opted_in, read_audit_log, read_files
 from moorage.policies.model import Action
 
 
@@ -77,7 +77,9 @@ def test_what_was_rotated_away_comes_first(tmp_path: Path) -> None:
 
 
 def test_opting_in_changes_those_who_would() -> None:
-    namespaces = [{"metadata": {"name": name, "labels": {"team": "a"}}} for name in ("shop", "other")]
+    namespaces = labels_of(
+        {"metadata": {"name": name, "labels": {"team": "a"}}} for name in ("shop", "other")
+    )
     label = "policy.moorage.dev/baseline"
     found = opted_in(namespaces, {"baseline": Action.WARN}, ["shop"])
     assert found == {"shop": {"team": "a", label: "warn"}, "other": {"team": "a"}}

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.api.policyreport import ROWS_MAX, TREND_MAX, TrendPoint
+from moorage.api.policyreport import ROWS_MAX, TREND_MAX, PolicyReportStatus, TrendPoint
 from moorage.cli.policy_report import By, summed
 from moorage.local.gatekeeper import Audit, Example, Found
-from moorage.policies.cluster.report import EXAMPLES_OF_A_POLICY, REST, summarise, thin
+from moorage.policies.cluster.report import EXAMPLES_OF_A_POLICY, REST, _same, summarise, thin
 from moorage.policies.cluster.wanted import ConstraintKey, Meaning
 from moorage.policies.model import Action
 
@@ -77,6 +77,7 @@ def reported(name: str, rows: dict[tuple[str, str], int], before: int) -> dict:
     return {
         "metadata": {"name": name, "namespace": "project-shop"},
         "status": {
+            "audited": "2026-11-24T12:00:00Z",
             "totals": {"enforce": total, "warn": 0, "audit": 0},
             "rows": [
                 {"namespace": namespace, "policy": policy, "action": "enforce", "violations": count}
@@ -100,5 +101,28 @@ def test_reports_are_summed_up_by_what_is_asked_for() -> None:
         ("shop/api", 2, -3),
     ]
     assert [(r["name"], r["total"], r["change"]) for r in summed(reports, By.PROJECT)] == [("shop", 6, 0)]
+    assert {r["audited"] for r in summed(reports, By.CLUSTER)} == {"2026-11-24T12:00:00Z"}
     assert [(r["name"], r["enforce"]) for r in summed(reports, By.POLICY)] == [("one", 5), ("two", 1)]
     assert [r["name"] for r in summed(reports, By.NAMESPACE)] == ["shop/web/a", "shop/api/a", "shop/web/b"]
+
+
+def test_of_a_cluster_that_nobody_counted_a_day_ago_no_change_is_known() -> None:
+    young = reported("web", {("a", "one"): 3}, before=3)
+    young["status"]["trend"][0]["at"] = "2026-11-24T11:58:00Z"
+    [record] = summed([young], By.CLUSTER)
+    assert (record["total"], record["change"]) == (3, None)
+
+
+def test_of_a_project_the_audit_that_is_the_longest_ago_counts() -> None:
+    reports = [reported("web", {}, before=0), reported("api", {}, before=0)]
+    reports[0]["status"]["audited"] = "2026-11-24T09:00:00Z"
+    [record] = summed(reports, By.PROJECT)
+    assert record["audited"] == "2026-11-24T09:00:00Z"
+
+
+def test_a_report_that_says_nothing_new_is_written_now_and_then() -> None:
+    def at(minutes: int) -> PolicyReportStatus:
+        return summarise(Audit(NOW + timedelta(minutes=minutes), (), ()), {}, (), ())
+
+    assert _same(at(0), at(9))
+    assert not _same(at(0), at(10))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.unit.policies.builders import library, policy_files, set_files
 
 from moorage.policies.bundles.errors import RegistryError, SignatureError
 from moorage.policies.bundles.keys import PrivateKey
@@ -16,8 +17,11 @@ from moorage.policies.bundles.reference import Reference
 from moorage.policies.bundles.transfer import Trust
 from moorage.policies.cluster import sources
 from moorage.policies.cluster.condition import of_plan
+from moorage.policies.cluster.controller import _refused
 from moorage.policies.cluster.plan import Invalid, Memory, Plan
 from moorage.policies.cluster.sources import BundleMissingError, BundleUnsignedError, Sources
+from moorage.policies.compiling import compile_policies
+from moorage.policies.model import Action, PolicyError
 
 CHANNEL = "registry.example/policies:stable"
 PINNED = f"registry.example/policies@sha256:{'0' * 64}"
@@ -120,3 +124,15 @@ def test_the_condition_says_what_does_not_judge_and_that_the_others_do() -> None
         "Progressing",
         "50 of 200 constraints are taken up",
     )
+
+
+def test_a_floor_of_a_set_that_there_is_not_says_which_there_are() -> None:
+    with pytest.raises(PolicyError) as error:
+        compile_policies(
+            [library(policy_files("p"), set_files("baseline", ["p"]))],
+            floor={"basline": Action.WARN},
+            now=datetime(2026, 11, 24, tzinfo=UTC),
+        )
+    said = _refused(error.value)
+    assert (said.ok, said.reason) == (False, "FloorInvalid")
+    assert said.message == "there is no set 'basline' (there are: baseline)"

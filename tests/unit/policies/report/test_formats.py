@@ -126,6 +126,23 @@ def test_what_was_mended_in_part_is_not_new():
     assert (worse.change.new, worse.change.mended) == ((both,), ())
 
 
+@pytest.mark.parametrize("render", [text.render, markdown.render])
+def test_what_is_refused_stands_before_what_is_warned_of(render):
+    first, last = thing("first", line=1), thing("last", line=9)
+    said = render(
+        report(
+            result(first, action=Action.WARN, made="", message="a warning"),
+            result(last, action=Action.WARN, message="another warning"),
+            result(last, message="a refusal"),
+        )
+    )
+    assert said.index("a refusal") < said.index("another warning") < said.index("a warning")
+
+
+def test_the_summary_tells_policies_that_judged_from_those_that_there_are():
+    assert "2 objects, 1 of 65 policies." in text.render(report(result(), loaded=65))
+
+
 def test_json_says_everything():
     found = json.loads(as_json.render(report(result(), failures=(Failure("broken", "mend it"),))))
     assert found["kind"] == "PolicyTestReport"
@@ -133,6 +150,7 @@ def test_json_says_everything():
         "exitCode": 2,
         "objects": 2,
         "policies": 1,
+        "policiesLoaded": 1,
         "exceptions": 0,
         "enforce": 1,
         "warn": 0,

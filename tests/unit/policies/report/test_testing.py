@@ -30,6 +30,7 @@ LIBRARY = library(
     policy_files("naming"),
     policy_files("apis", schema=SCHEMA, parameters={"targetVersion": "1.30"}),
     set_files("baseline", ["naming"]),
+    set_files("versions", ["apis"]),
 )
 
 
@@ -74,28 +75,77 @@ def names(asked) -> list[str]:
 def test_where_nobody_opted_in_every_policy_judges_and_that_is_told(judged):
     report, asked = judged(inputs(item()))
     assert names(asked) == ["apis", "naming"]
-    assert "every policy judged" in report.notes[0]
+    assert "every policy judged" in report.notes[-1]
 
 
 @pytest.mark.parametrize(
     "labels", [{"policy.moorage.dev/nope": "enforce"}, {"policy.moorage.dev/baseline": "on"}]
 )
-def test_a_label_that_asks_for_nothing_is_no_opting_in_and_is_told(judged, labels):
+def test_a_label_that_asks_for_what_there_is_not_is_told_and_not_made_up_for(judged, labels):
     report, asked = judged(inputs(item(), shop=labels))
-    assert names(asked) == ["apis", "naming"]
-    assert "namespace shop" in report.notes[0]
+    assert {constraint.action for constraint in asked.compiled.constraints if not constraint.sets} == set()
+    (note,) = report.notes
+    assert "namespace shop" in note
+
+
+def test_a_set_that_there_is_not_is_told_with_those_that_there_are(judged):
+    report, _ = judged(inputs(item(), shop={"policy.moorage.dev/nope": "enforce"}))
+    assert "the set nope, which there is not" in report.notes[0]
+    assert "there are baseline, versions" in report.notes[0]
+
+
+def test_an_object_that_a_file_has_twice_is_told(judged):
+    text = Manifest("a.yaml", "x\nx\nx\n")
+    pods = [Item(item().content, text, begin=begin) for begin in (0, 4)]
+    report, _ = judged(inputs(*pods, item()))  # the last is in another file
+    told = [note for note in report.notes if "twice" in note]
+    assert told == ["a.yaml:3: Pod shop/a is there twice, first on line 1; the last one counts"]
+
+
+def test_a_policy_in_no_set_is_told(judged):
+    report, _ = judged(inputs(item(), shop={}), library(policy_files("naming")))
+    assert any(note.startswith("naming is in no set, so no cluster judges by it") for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "says"),
+    [
+        ("apps/v1", "Deploymnet", "apps/v1 has no Deploymnet (did you mean Deployment?)"),
+        ("apps/v1beta1", "Deployment", "apps/v1beta1 has no Deployment, apps/v1 has"),
+        ("v1", "Deployment", "v1 has no Deployment, apps/v1 has"),
+    ],
+)
+def test_a_kind_that_kubernetes_does_not_serve_is_told(judged, api_version, kind, says):
+    wrong = Item(
+        {"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}}, Manifest("a.yaml", "x")
+    )
+    report, _ = judged(inputs(wrong, wrong, item()), floor={"baseline": Action.WARN})
+    assert report.notes[0] == f"a.yaml:1: {says}; no cluster takes it (and 1 more)"
+
+
+def test_only_policies_that_judged_something_are_counted(monkeypatch, judged):
+    certificate = Item(
+        {"apiVersion": "cert.example/v1", "kind": "Cert", "metadata": {}}, Manifest("b.yaml", "x")
+    )
+    judged(inputs())  # it replaces what judges
+    monkeypatch.setattr(
+        testing, "judge", lambda *_, **__: Judgement((), policies=frozenset(["naming"]), strangers=(1,))
+    )
+    report, _ = judged(inputs(item(), certificate))
+    assert (list(report.policies), report.loaded) == (["naming"], 2)
+    assert "1 object is of a kind that no policy judges: Cert.cert.example" in report.notes
 
 
 def test_where_a_namespace_opted_in_its_sets_judge(judged):
     _, asked = judged(inputs(item(), shop={"policy.moorage.dev/baseline": "warn"}))
-    assert {constraint.policy for constraint in asked.compiled.constraints} == {"naming"}
+    assert all(constraint.sets for constraint in asked.compiled.constraints)
     assert asked.how["namespaces"] == {"shop": {"policy.moorage.dev/baseline": "warn"}}
 
 
 def test_namespaces_that_nothing_is_known_of_are_told(judged):
     report, _ = judged(inputs(item(), item(namespace="kube-system")), floor={"baseline": Action.WARN})
     (note,) = report.notes
-    assert note.startswith("what shop opted in to is not known")
+    assert note.startswith('namespace "shop" is not among the manifests: only --set judges it')
 
 
 def test_nothing_that_a_cluster_has_counts_beside_its_version_in_files(judged):
@@ -133,6 +183,13 @@ def test_looking_ahead_uses_the_set_of_that_name_where_there_is_one(judged):
     given = inputs(item(), shop={"policy.moorage.dev/upgrade-1.35": "enforce"})
     _, asked = judged(given, own, target_version="1.38")
     assert set(parameters(asked).values()) == {"1.38", "1.35"}
+
+
+def test_looking_further_ahead_than_the_policies_do_is_told(judged):
+    report, _ = judged(inputs(item()), target_version="1.31")
+    assert any("know Kubernetes up to 1.30" in note for note in report.notes)
+    report, _ = judged(inputs(item()), target_version="1.30")
+    assert not any("know Kubernetes" in note for note in report.notes)
 
 
 def test_looking_ahead_needs_a_version_and_a_policy_that_does(judged):
