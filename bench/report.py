@@ -13,7 +13,16 @@ from typing import Any
 from harness import Figure, number, say, spread
 from machine import Machine
 
-BENCHMARKS = ("up", "create_cluster", "five_clusters", "pool", "operator_at_rest", "fleet", "policies")
+BENCHMARKS = (
+    "up",
+    "create_cluster",
+    "five_clusters",
+    "pool",
+    "operator_at_rest",
+    "fleet",
+    "policies",
+    "permissions",
+)
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 _HERE = Path(__file__).parent
@@ -28,6 +37,7 @@ _QUICK = {
     "operator_at_rest": ("--clusters=2", "--minutes=0.5", "--settle=10"),
     "fleet": ("--sizes", "5", "10", "--rest=10"),
     "policies": ("--runs=1", "--objects=40"),
+    "permissions": ("--runs=1", "--events=20000", "--large=0.1"),
 }
 
 

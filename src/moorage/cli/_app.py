@@ -18,6 +18,7 @@ INTERRUPTED = 130
 
 PLATFORM = "The platform on this machine"
 PRODUCT = "Projects and clusters"
+ADVICE = "Advice"
 
 
 class MisuseError(MoorageError):
@@ -70,6 +71,7 @@ ENTRIES = (
     Entry("machinetype", "moorage.cli.machinetype:app", "The sizes of machine on offer.", PRODUCT),
     Entry("policy", "moorage.cli.policy:app", "What the cluster will refuse, told before it does.", PRODUCT),
     Entry("token", "", "Print a token of at most one hour, as kubectl asks for it.", PRODUCT),
+    Entry("advise", "moorage.cli.advise:app", "What should change, with evidence and proof.", ADVICE),
 )
 
 

@@ -1,0 +1,1 @@
+"""The permissions advisor: what RBAC grants, beside what audit logs show is used."""
