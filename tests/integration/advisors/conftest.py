@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,9 +10,7 @@ import pytest
 import yaml
 from lightkube import AsyncClient
 
-from moorage.toolchain import ensure
-
-from ..kube.conftest import BareApiServer
+from ..kube.conftest import BareApiServer, started
 
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -41,15 +38,8 @@ class AuditedApiServer(BareApiServer):
 @pytest.fixture(scope="session")
 async def audited() -> AsyncIterator[AuditedApiServer]:
     """One for all tests here."""
-    binaries = await ensure(["etcd", "kube-apiserver"])
-    with tempfile.TemporaryDirectory(prefix="moorage-audited-") as folder:
-        server = AuditedApiServer(Path(folder), binaries)
-        try:
-            server.start_etcd()
-            await server.start()
-            yield server
-        finally:
-            server.stop()
+    async with started(AuditedApiServer) as server:
+        yield server
 
 
 @pytest.fixture

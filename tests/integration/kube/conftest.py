@@ -10,8 +10,9 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import yaml
@@ -133,18 +134,28 @@ class BareApiServer:
             )
 
 
-@pytest.fixture(scope="session")
-async def bare() -> AsyncIterator[BareApiServer]:
-    """One for all tests here; a test that kills the API server starts it again."""
+Server = TypeVar("Server", bound=BareApiServer)
+
+
+@asynccontextmanager
+async def started(kind: type[Server]) -> AsyncIterator[Server]:
+    """Start an API server and its etcd; nothing of them is left afterwards."""
     binaries = await ensure(["etcd", "kube-apiserver"])
     with tempfile.TemporaryDirectory(prefix="moorage-bare-") as folder:
-        server = BareApiServer(Path(folder), binaries)
+        server = kind(Path(folder), binaries)
         try:
             server.start_etcd()
             await server.start()
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+async def bare() -> AsyncIterator[BareApiServer]:
+    """One for all tests here; a test that kills the API server starts it again."""
+    async with started(BareApiServer) as server:
+        yield server
 
 
 @pytest.fixture

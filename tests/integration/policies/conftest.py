@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import secrets
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +17,11 @@ from moorage.errors import ExitCode
 from moorage.toolchain import ensure
 from moorage.toolchain.errors import ToolUnavailableError
 
-START_SECONDS = 30
+from ..registries import Running, registries
 
 
-@dataclass
-class Registry:
-    """A registry that runs, and its disk."""
-
-    host: str
-    folder: Path
-    process: subprocess.Popen = field(repr=False)
+class Registry(Running):
+    """A registry, and where a test's things are in it."""
 
     def reference(self, tag: str = "1.0") -> str:
         """A reference in a repository that no other test has."""
@@ -57,10 +47,6 @@ class Registry:
         url = f"http://{self.host}/v2/{name}/manifests/{selector}"
         return httpx2.get(url, headers=accept, trust_env=False).raise_for_status().json()
 
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
 
 @pytest.fixture(scope="session")
 def gator() -> Path:
@@ -75,41 +61,13 @@ def start_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         binary = asyncio.run(ensure(["registry"]))["registry"]
     except ToolUnavailableError as error:
         pytest.skip(error.message)
-    started: list[Registry] = []
+    with registries(binary, lambda: tmp_path_factory.mktemp("registry")) as start:
 
-    def start(auth: dict[str, Any] | None = None) -> Registry:
-        folder = tmp_path_factory.mktemp("registry")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            host = f"127.0.0.1:{probe.getsockname()[1]}"
-        config = {
-            "version": "0.1",
-            "log": {"level": "error", "accesslog": {"disabled": True}},
-            "storage": {"filesystem": {"rootdirectory": str(folder)}},
-            "http": {"addr": host},
-            **({"auth": auth} if auth else {}),
-        }
-        (folder / "config.yml").write_text(json.dumps(config))
-        process = subprocess.Popen(
-            [binary, "serve", str(folder / "config.yml")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
-        )
-        started.append(Registry(host, folder, process))
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                httpx2.get(f"http://{host}/v2/", trust_env=False)
-                return started[-1]
-            except httpx2.TransportError:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    pytest.fail("the registry does not start")
-                time.sleep(0.05)
+        def start_ours(auth: dict[str, Any] | None = None) -> Registry:
+            running = start(auth)
+            return Registry(running.host, running.folder, running.process)
 
-    yield start
-    for registry in started:
-        registry.stop()
+        yield start_ours
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +88,9 @@ Bundle = Callable[..., Done]
 
 
 @pytest.fixture
-def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bundle:
+def bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gator: Path
+) -> Bundle:
     """`bundle("push", ...)`: `moorage policy bundle`, with a cache, logins and a password of the test's own.
 
     It must succeed unless `code=` says how else it ends; then it says one error.
@@ -140,6 +100,7 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     for name, value in {
         "HOME": str(tmp_path / "home"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "MOORAGE_TOOLS": str(gator.parent),  # the test's cache has no tools
         "DOCKER_CONFIG": str(tmp_path / "docker"),
         "COSIGN_PASSWORD": "s3cret",
         "NO_PROXY": "127.0.0.1",

@@ -14,8 +14,6 @@ from textwrap import dedent
 
 import pytest
 
-from moorage.toolchain import ensure
-
 POLICY = """\
 apiVersion: policy.moorage.dev/v1alpha1
 kind: Policy
@@ -156,11 +154,6 @@ def test_a_difference_is_told_and_is_a_finding(bundle, library, pushed):
 
 
 # ---- the real gator -------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-async def gator():
-    return (await ensure(["gator"]))["gator"]
 
 
 def test_gator_reads_the_bundle_and_judges_with_it(gator, pushed, tmp_path):

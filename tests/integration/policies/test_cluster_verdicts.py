@@ -26,7 +26,6 @@ from moorage.policies.engine import NotAnObjectError, Subject, judge
 from moorage.policies.levels import EXEMPT_NAMESPACES
 from moorage.policies.load import builtin_library_path, load_library
 from moorage.policies.model import Library
-from moorage.toolchain import ensure
 
 from .trial import Trial, trial_cluster
 
@@ -155,11 +154,6 @@ async def trial(platform: Home, library: Library) -> AsyncIterator[Trial]:
         decided = await trial.settle(compile_policies([library], now=datetime.now(UTC), everything=True))
         assert decided.invalid == ()
         yield trial
-
-
-@pytest.fixture(scope="module")
-async def gator() -> Path:
-    return (await ensure(["gator"]))["gator"]
 
 
 def plain(said: Said) -> Said:

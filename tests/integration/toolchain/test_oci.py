@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,8 @@ from moorage.toolchain.lock import parse_lock
 from moorage.toolchain.platforms import Platform
 from moorage.toolchain.settings import Source
 from moorage.toolchain.upstream import read_digests
+
+from ..registries import registries
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="images are for Linux")
 
@@ -133,42 +134,13 @@ class Registry:
 @pytest.fixture(scope="session")
 def start_registry(registry_binary, tmp_path_factory):
     """Start registries; none survives the session."""
-    processes = []
+    with registries(registry_binary, lambda: tmp_path_factory.mktemp("registry")) as start:
 
-    def start(auth=None):
-        folder = tmp_path_factory.mktemp("registry")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            host = f"127.0.0.1:{probe.getsockname()[1]}"
-        config = {
-            "version": "0.1",
-            "log": {"level": "error", "accesslog": {"disabled": True}},
-            "storage": {"filesystem": {"rootdirectory": str(folder)}},
-            "http": {"addr": host},
-            **({"auth": auth} if auth else {}),
-        }
-        (folder / "config.yml").write_text(json.dumps(config))
-        process = subprocess.Popen(
-            [registry_binary, "serve", str(folder / "config.yml")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
-        )
-        processes.append(process)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                httpx2.get(f"http://{host}/v2/", trust_env=False)
-                return Registry(folder, host, process)
-            except httpx2.TransportError:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    pytest.fail("the registry does not start")
-                time.sleep(0.05)
+        def start_ours(auth=None):
+            running = start(auth)
+            return Registry(running.folder, running.host, running.process)
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
+        yield start_ours
 
 
 @pytest.fixture(scope="session")
