@@ -8,9 +8,11 @@ from typing import Any
 import httpx2
 import yaml
 from lightkube import AsyncClient, KubeConfig
+from lightkube.config.client_adapter import verify_cluster
 from lightkube.core.exceptions import ConfigError
 
 from moorage.errors import MoorageError
+from moorage.kube.patience import PatientTransport
 
 TIMEOUT_SECONDS = 30.0
 
@@ -25,7 +27,8 @@ class KubeconfigError(MoorageError):
 def connect(kubeconfig: Path | dict[str, Any], *, timeout_seconds: float = TIMEOUT_SECONDS) -> AsyncClient:
     """Return a client for the current context of a kubeconfig (a file, or its parsed content).
 
-    Nothing is sent yet. Proxies of the environment are not asked: an API server is addressed directly.
+    Nothing is sent yet. Proxies of the environment are not asked: an API server is addressed directly. A
+    request that the server asks to send again is sent again (`PatientTransport`).
 
     Raises:
         KubeconfigError: the file is missing or is not a kubeconfig.
@@ -36,10 +39,21 @@ def connect(kubeconfig: Path | dict[str, Any], *, timeout_seconds: float = TIMEO
             config = KubeConfig.from_dict(_with_known_exec_version(content), fname=kubeconfig)
         else:
             config = KubeConfig.from_dict(_with_known_exec_version(kubeconfig))
-        return AsyncClient(config=config, timeout=httpx2.Timeout(timeout_seconds), trust_env=False)
+        return _client(config, timeout_seconds)
     except UNUSABLE as error:
         where = str(kubeconfig) if isinstance(kubeconfig, Path) else "this kubeconfig"
         raise unusable(where, error) from error
+
+
+def _client(config: KubeConfig, timeout_seconds: float) -> AsyncClient:
+    context = config.get()
+    if context is None or context.user is None:
+        msg = "its current context names no user"
+        raise ValueError(msg)
+    verify = verify_cluster(context.cluster, context.user, context.abs_file, trust_env=False)
+    transport = PatientTransport(httpx2.AsyncHTTPTransport(verify=verify, trust_env=False))
+    timeout = httpx2.Timeout(timeout_seconds)
+    return AsyncClient(config=context, timeout=timeout, trust_env=False, transport=transport)
 
 
 def unusable(where: str, error: Exception) -> KubeconfigError:

@@ -55,6 +55,15 @@ def gator() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what `moorage policy` runs: a test with a cache of its own has none there."""
+    folder = tmp_path_factory.mktemp("tools")
+    for name, path in asyncio.run(ensure(["gator", "helm", "kubectl"])).items():
+        (folder / name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def start_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Registry]]:
     """`start_registry(auth=None)`: one of its own; none survives the session."""
     try:
@@ -89,7 +98,7 @@ Bundle = Callable[..., Done]
 
 @pytest.fixture
 def bundle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gator: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tools: Path
 ) -> Bundle:
     """`bundle("push", ...)`: `moorage policy bundle`, with a cache, logins and a password of the test's own.
 
@@ -100,7 +109,7 @@ def bundle(
     for name, value in {
         "HOME": str(tmp_path / "home"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        "MOORAGE_TOOLS": str(gator.parent),  # the test's cache has no tools
+        "MOORAGE_TOOLS": str(tools),
         "DOCKER_CONFIG": str(tmp_path / "docker"),
         "COSIGN_PASSWORD": "s3cret",
         "NO_PROXY": "127.0.0.1",

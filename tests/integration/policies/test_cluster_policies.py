@@ -27,6 +27,7 @@ from ..clusters.helpers import (
     admin_kubeconfig,
     condition,
     declare,
+    may,
     see,
     settled,
     token_for,
@@ -157,6 +158,11 @@ async def test_a_project_declares_policies_and_members_get_exceptions(
         async with await enter(admin, project, "bob") as bob, await enter(admin, project, "alice") as alice:
             assert "[first" in (await refused(bob, "mine") or "")
 
+            # Kubernetes takes what members may do with exceptions into its own roles, a moment later.
+            async def may_ask() -> bool | None:
+                return await may(bob, "create", "policyexceptions.policy.moorage.dev", "team") or None
+
+            assert await poll(may_ask, timeout_seconds=SOON_SECONDS)
             # An editor asks, and cannot approve; an owner does, and it counts.
             with pytest.raises(ApiError, match="only an owner of the project approves"):
                 await create(
