@@ -49,7 +49,7 @@ async def _demo() -> tuple[Path, list[tuple[str, str]]]:
     from moorage.cli.platform import start
     from moorage.clusters.kubeconfig import merge_into
 
-    home = await start()
+    home, _ = await start()
     ref = ClusterRef(PROJECT_NAME, CLUSTER_NAME)
     kubeconfig = home.management / KUBECONFIG
     async with management() as client:

@@ -27,16 +27,14 @@ def up() -> None:
     What runs is left as it is: after a reboot, or when parts were killed, it brings back what is missing.
     """
     from moorage.cli._run import run
-    from moorage.local.home import Home
 
-    home = Home.from_environment()
-    before, started = _processes(home), time.monotonic()
+    started = time.monotonic()
     try:
-        run(start())
+        home, was_running = run(start())
     except KeyboardInterrupt:
         say("`moorage up` goes on from here; `moorage down` stops what was started")
         raise
-    if before and _processes(home) == before:
+    if was_running:
         say(f"the platform is already running, and nothing had to be started; its state is in {home.root}")
     else:
         say(f"the platform is ready after {time.monotonic() - started:.1f} s; its state is in {home.root}")
@@ -60,8 +58,8 @@ def _processes(home: Home) -> dict[str, int]:
     return running if len(running) == len(MANAGEMENT_PROGRAMS) else {}
 
 
-async def start() -> Home:
-    """Start the platform as ``moorage up`` does, and return where it is."""
+async def start() -> tuple[Home, bool]:
+    """Start the platform as ``moorage up`` does; return where it is, and whether all of it ran."""
     from moorage.cli._live import Board
     from moorage.cli._tool_progress import shown
     from moorage.local import platform
@@ -72,9 +70,10 @@ async def start() -> Home:
     home = Home.from_environment()
     with shown() as progress:
         await ensure(BINARIES, progress=progress)
-    with Board("Looking after the platform" if _processes(home) else "Starting the platform") as board:
+    before = _processes(home)
+    with Board("Looking after the platform" if before else "Starting the platform") as board:
         await platform.up(home, on(board))
-    return home
+    return home, bool(before) and _processes(home) == before
 
 
 def down(

@@ -83,7 +83,7 @@ def build(
     from moorage.policies.bundles.layout import write_layout
     from moorage.policies.bundles.provenance import read_commit
     from moorage.policies.bundles.transfer import library_of
-    from moorage.policies.report.words import counted
+    from moorage.reports.words import counted
 
     commit = read_commit(folder) if folder.is_dir() else None
     made = build_bundle(folder, commit, version=version, source=source, revision=revision)

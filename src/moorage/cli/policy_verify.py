@@ -100,7 +100,7 @@ def _print(suite: Suite, *, verbose: bool) -> None:
 
 
 def _summary(suites: Sequence[Suite]) -> str:
-    from moorage.policies.report.words import counted
+    from moorage.reports.words import counted
 
     cases = [case for suite in suites for case in suite.cases if not case.skipped]
     skipped = sum(case.skipped for suite in suites for case in suite.cases)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from moorage.commands import run
 from moorage.policies.model import PolicyError
 
 SECONDS: Final = 600
@@ -120,20 +120,8 @@ def run_suite(path: Path, gator: Path, *, only: str = "") -> Suite:
         SuiteError: the engine does not run.
     """
     command = [str(gator), "verify", str(path.absolute()), "--verbose", *((f"--run={only}",) if only else ())]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SuiteError(f"{path}: not done after {SECONDS} s") from error
-    except OSError as error:
-        raise SuiteError(f"{gator} cannot be run: {error.strerror or error}") from error
+    late = f"{path}: not done after {SECONDS} s"
+    done = run(command, seconds=SECONDS, late=late, error=SuiteError)
     suite = read_output(path, done.stdout)
     if suite.cases or suite.problem:
         return suite

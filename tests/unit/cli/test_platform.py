@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from moorage.cli import main as cli
-from moorage.cli import platform
 from moorage.cli.platform import growth, last_lines
 from moorage.local.errors import NotRunningError
 from moorage.local.management import MANAGEMENT_PROGRAMS
@@ -48,11 +47,12 @@ def test_a_platform_that_runs_is_not_said_to_have_been_started(
             raise NotRunningError(home)
         return found
 
-    async def start():
+    async def done(*_, **__):
         return None
 
     monkeypatch.setattr(Supervisor, "statuses", statuses)
-    monkeypatch.setattr(platform, "start", start)
+    monkeypatch.setattr("moorage.toolchain.ensure", done)
+    monkeypatch.setattr("moorage.local.platform.up", done)
     assert cli.run(["up"]) == 0
     said = capsys.readouterr().err
     assert ("the platform is already running" in said) is already

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,9 @@ import yaml
 
 from moorage.advisors.permissions.model import Place, Rbac
 from moorage.advisors.permissions.parsing import Document, RbacError, parse
-from moorage.toolchain import locate
+from moorage.toolchain.kubectl import kubectl
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
-SECONDS: Final = 120
 _RESOURCES: Final = "roles,clusterroles,rolebindings,clusterrolebindings,serviceaccounts"
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
@@ -51,33 +49,16 @@ def read_files(paths: Sequence[str]) -> Rbac:
 def read_cluster(context: str, kubeconfig: str = "") -> Rbac:
     """Read the RBAC objects and the ServiceAccounts of a cluster.
 
-    kubectl asks, because a kubeconfig may need its credential plugins, proxies and certificates.
-
     Raises:
         RbacError: the cluster does not answer, or may not be read.
     """
-    command = [
-        str(locate("kubectl")),
-        *((f"--kubeconfig={kubeconfig}",) if kubeconfig else ()),
-        *((f"--context={context}",) if context else ()),
-        "--request-timeout=60s", "get", _RESOURCES, "--all-namespaces", "--output=json",
-    ]  # fmt: skip
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RbacError(f"the cluster does not answer within {SECONDS} s") from error
-    except OSError as error:
-        raise RbacError(f"{command[0]} cannot be run: {error.strerror or error}") from error
-    if done.returncode:
-        said = " ".join(done.stderr.decode("utf-8", "replace").split()).removeprefix("error: ")
-        about = f"context {context}" if context else "the cluster"
-        raise RbacError(
-            f"{about} cannot be read: {said or 'kubectl fails without a word'}",
-            hint="`kubectl config get-contexts` shows the contexts that there are",
-        )
-    return parse([(json.loads(done.stdout), Place())], origin=f"context {context}", complete=True)
+    answer = kubectl(
+        *("get", _RESOURCES, "--all-namespaces", "--output=json"),
+        context=context,
+        kubeconfig=kubeconfig,
+        error=RbacError,
+    )
+    return parse([(json.loads(answer or ""), Place())], origin=f"context {context}", complete=True)
 
 
 def _documents(path: str) -> Iterator[Document]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from moorage.advisors.permissions.model import ALL, MANY, RBAC, VERBS, Outcome, Request, Rule
+from moorage.advisors.permissions.model import ALL, RBAC, VERBS, Outcome, Request, Rule
 
 _READS: Final = frozenset({"get", "list", "watch"})
 _WRITES: Final = frozenset({"create", "update", "patch"})
@@ -130,8 +130,3 @@ def _if_all(rule: Rule) -> str:
 
 def _within(rule: Rule, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return wanted if ALL in rule.resources else rule.resources
-
-
-def is_many(request: Request) -> bool:
-    """Say whether a request stands for those with many names or paths."""
-    return MANY in (request.name, request.path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from moorage.advisors.advice import Advice, Finding, Severity
-from moorage.advisors.render.words import printable, summary
+from moorage.advisors.render.words import summary
+from moorage.reports.words import printable
 
 _COMMANDS: Final = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning"}
 

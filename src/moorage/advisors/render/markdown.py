@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Final
 
 from moorage.advisors.advice import Action, Advice, Change
 from moorage.advisors.render.as_yaml import to_yaml
-from moorage.advisors.render.words import VERBS, changes, counted, percent, printable, summary
-
-LONGEST: Final = 60_000
-"""GitHub refuses comments of more than 65,536 characters."""
-
-_ACTIVE: Final = re.compile(r"([\\`*_{}\[\]<>#|~!])")
-_MENTION: Final = re.compile(r"(?<!\w)@(?=\w)")
+from moorage.advisors.render.words import VERBS, changes, percent, summary
+from moorage.reports.markdown import LONGEST, code, escaped
+from moorage.reports.words import counted, printable
 
 
 def mark(advisor: str) -> str:
@@ -35,35 +29,29 @@ def render(advice: Advice) -> str:
 
 def _blocks(advice: Advice) -> Iterator[str]:
     """Yield what is whole only together: a table's line, a change with its closing tag."""
-    yield f"{mark(advice.advisor)}\n### Advice: {advice.advisor}\n\n{escaped(summary(advice))}\n"
+    yield f"{mark(advice.advisor)}\n### Advice: {advice.advisor}\n\n{_escaped(summary(advice))}\n"
     if advice.findings:
         yield "| | subject | what | where | sure |\n| --- | --- | --- | --- | --- |"
     for finding in advice.findings:
         yield (
-            f"| {finding.severity} | `{_code(finding.subject)}` "
-            f"| **{finding.code}**<br>{escaped(finding.summary)} "
-            f"| `{_code(str(finding.location))}` | {percent(finding.confidence)} |"
+            f"| {finding.severity} | `{code(printable(finding.subject))}` "
+            f"| **{finding.code}**<br>{_escaped(finding.summary)} "
+            f"| `{code(printable(str(finding.location)))}` | {percent(finding.confidence)} |"
         )
     for change in changes(advice.findings):
         yield f"\n{_change(change)}"
     if advice.notes:
         yield "\n#### To know\n"
-    yield from (f"- {escaped(note)}" for note in advice.notes)
+    yield from (f"- {_escaped(note)}" for note in advice.notes)
 
 
 def _change(change: tuple[Change, ...]) -> str:
-    title = ", ".join(f"{VERBS[each.action]} {escaped(each.name)}" for each in change)
+    title = ", ".join(f"{VERBS[each.action]} {_escaped(each.name)}" for each in change)
     applied = [to_yaml(dict(each.content)) for each in change if each.action is Action.APPLY]
     manifest = "---\n".join(applied).replace("```", "'''")
     body = f"```yaml\n{manifest}```\n" if applied else ""
     return f"<details><summary>{title}</summary>\n\n{body}\n</details>"
 
 
-def escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is, on one line: a log's names must not become markup."""
-    quiet = _MENTION.sub("@\u200b", printable(" ".join(text.split())))  # nobody is called by a message
-    return _ACTIVE.sub(r"\\\1", quiet)
-
-
-def _code(text: str) -> str:
-    return printable(text).replace("`", "'").replace("|", "\\|")
+def _escaped(text: str) -> str:
+    return escaped(printable(" ".join(text.split())))

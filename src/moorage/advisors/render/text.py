@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from moorage.advisors.advice import Action, Advice, Change, Finding, Severity
 from moorage.advisors.render.as_yaml import to_yaml
-from moorage.advisors.render.words import changes, percent, printable, summary
+from moorage.advisors.render.words import changes, percent, summary
+from moorage.reports.words import printable
 
 WIDTH: Final = 80
 Painter = Callable[[str, str | None], str]

@@ -6,18 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from moorage.advisors.advice import Action, Advice, Change, Finding, Severity
+from moorage.reports.words import counted
 
 VERBS = {Action.APPLY: "apply", Action.DELETE: "delete"}
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun: "1 event", "3 events"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def printable(text: str) -> str:
-    """Return a text without what would command a terminal: names in logs are anybody's."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def summary(advice: Advice) -> str:

@@ -1,13 +1,9 @@
-"""What a live cluster adds: its namespaces, its exceptions, and the objects that referential policies read.
-
-kubectl asks, because a kubeconfig may need its credential plugins, proxies and certificates.
-"""
+"""What a live cluster adds: its namespaces, its exceptions, and what referential policies read."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,9 +12,8 @@ from moorage.policies.inputs.gather import Live
 from moorage.policies.inputs.model import InputError
 from moorage.policies.inputs.scopes import Scoped
 from moorage.policies.model import POLICY_GROUP, GroupVersionKind, Object
-from moorage.toolchain import locate
+from moorage.toolchain.kubectl import kubectl
 
-SECONDS: Final = 120
 _AT_ONCE: Final = 4
 _NOT_SERVED: Final = ("the server doesn't have a resource type", "could not find the requested resource")
 
@@ -74,37 +69,15 @@ class Cluster:
         return found
 
     def _kubectl(self, *arguments: str) -> str | None:
-        command = [
-            str(locate("kubectl")),
-            *((f"--kubeconfig={self.kubeconfig}",) if self.kubeconfig else ()),
-            *((f"--context={self.context}",) if self.context else ()),
-            "--request-timeout=60s",
+        return kubectl(
             *arguments,
-        ]
-        done = _run(command)
-        if done.returncode == 0:
-            return done.stdout
-        said = " ".join(done.stderr.split()).removeprefix("error: ")
-        if any(words in said for words in _NOT_SERVED):
-            return None
-        if arguments[0] == "api-resources" and done.stdout:
-            return done.stdout  # an aggregated API that is down does not take the others along
-        about = f"context {self.context}" if self.context else "the cluster"
-        raise InputError(
-            f"{about} cannot be read: {said or 'kubectl fails without a word'}",
-            hint="`kubectl config get-contexts` shows the contexts that there are",
+            context=self.context,
+            kubeconfig=self.kubeconfig,
+            error=InputError,
+            unknown=_NOT_SERVED,
+            # An aggregated API that is down does not take the others along.
+            partial=arguments[0] == "api-resources",
         )
-
-
-def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"the cluster does not answer within {SECONDS} s") from error
-    except OSError as error:
-        raise InputError(f"{command[0]} cannot be run: {error.strerror or error}") from error
 
 
 def _resource(kind: GroupVersionKind) -> str:

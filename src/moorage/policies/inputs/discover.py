@@ -72,11 +72,6 @@ def _file(place: Path) -> Found:
     return Found(what, place, asked=True)
 
 
-def is_kustomization(folder: Path) -> bool:
-    """Say whether kustomize can build a folder."""
-    return any((folder / name).is_file() for name in KUSTOMIZATIONS)
-
-
 def _folder(root: Path) -> list[Found | InputError]:
     found = list(_walk(root, asked=True, claimed=False, above=frozenset()))
     parts = {part for item in found if isinstance(item, Found) for part in _made_from(item)}

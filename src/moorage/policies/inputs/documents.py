@@ -194,13 +194,10 @@ def is_disputed(text: str) -> bool:
 
 
 def _read_carefully(text: str) -> tuple[Any, tuple[tuple[str, int], ...]]:
-    from moorage.policies.inputs.tree import BrokenYamlError, Meaning, compose
+    from moorage.policies.inputs.tree import Meaning, compose
 
-    try:
-        root = compose(text.removeprefix(_BOM))
-        if root is None:
-            return None, ()
-        meaning = Meaning(root)
-    except BrokenYamlError as error:
-        raise BrokenManifestError(error.problem, error.line, error.column) from error
+    root = compose(text.removeprefix(_BOM))
+    if root is None:
+        return None, ()
+    meaning = Meaning(root)
     return meaning.value, tuple((str(key.text), key.line) for key in meaning.duplicates)

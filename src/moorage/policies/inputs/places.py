@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from moorage.policies.inputs.documents import BrokenManifestError
 from moorage.policies.inputs.model import Item, Manifest, Where
-from moorage.policies.inputs.tree import BrokenYamlError, Node, compose, find
+from moorage.policies.inputs.tree import Node, compose, find
 from moorage.policies.model import Object
 
 _SOURCE: Final = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
@@ -165,7 +166,7 @@ def _node(item: Item, path: Sequence[str | int]) -> Node | None:
 def _tree(manifest: Manifest, begin: int, end: int) -> Node | None:
     try:
         return compose(manifest.text[begin:end].removeprefix("\ufeff"))
-    except BrokenYamlError:
+    except BrokenManifestError:
         return None  # JSON that YAML does not read: the line of the object has to do
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from moorage.commands import run
 from moorage.policies.inputs.model import InputError
 from moorage.toolchain import locate
 
@@ -72,7 +73,7 @@ def render_kustomization(folder: Path) -> str:
     Raises:
         InputError: it does not build; kubectl's own words say why.
     """
-    done = _run([str(locate("kubectl")), "kustomize", str(folder)], str(folder))
+    done = _render([str(locate("kubectl")), "kustomize", str(folder)], folder)
     if done.returncode:
         raise InputError(f"{folder}: the kustomization does not build: {_words(done.stderr)}")
     return done.stdout
@@ -94,7 +95,7 @@ def render_chart(chart: Path, release: Release, options: ChartOptions, *, namesp
         *(f"--set={setting}" for setting in options.settings),
         *((f"--kube-version={options.kube_version}",) if options.kube_version else ()),
     ]
-    done = _run(command, str(chart))
+    done = _render(command, chart)
     if done.returncode:
         raise InputError(f"{chart}: the chart does not render: {_words(done.stderr)}")
     return done.stdout
@@ -126,21 +127,8 @@ def _chart_name(chart: Path) -> str:
     return found["name"] if found else ""
 
 
-def _run(command: Sequence[str], what: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"{what}: not rendered after {SECONDS} s") from error
-    except OSError as error:
-        raise InputError(f"{command[0]} cannot be run: {error.strerror or error}") from error
+def _render(command: Sequence[str], what: Path) -> subprocess.CompletedProcess[str]:
+    return run(command, seconds=SECONDS, late=f"{what}: not rendered after {SECONDS} s", error=InputError)
 
 
 def _words(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
+from moorage.policies.inputs.documents import BrokenManifestError
 from moorage.policies.inputs.scalars import ScalarError, as_json, as_key, resolve
 
 DEEPEST: Final = 200
@@ -26,22 +27,6 @@ MOST_ALIASED: Final = 1_000_000
 
 _TAG: Final = "tag:yaml.org,2002:"
 _MERGE: Final = "<<"
-
-
-class BrokenYamlError(ValueError):
-    """A text that is not YAML, or that Kubernetes could not read.
-
-    Args:
-        problem: what is wrong.
-        line: where, from 0, in the text; ``None`` where that is not known.
-        column: where in the line, from 0.
-    """
-
-    def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.line = line
-        self.column = column
 
 
 @dataclass(slots=True, eq=False)
@@ -84,18 +69,19 @@ def compose(text: str) -> Node | None:
     """Read the first document of a text; ``None`` where there is none.
 
     Raises:
-        BrokenYamlError: it is not YAML, or another document follows, which kubectl would overlook.
+        BrokenManifestError: it is not YAML, or another document follows, which kubectl would overlook.
     """
     try:
         return _compose(text)
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part)
-        raise BrokenYamlError(problem, mark.line if mark else None, mark.column if mark else None) from error
+        line, column = (mark.line, mark.column) if mark else (None, None)
+        raise BrokenManifestError(problem, line, column) from error
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         column = len(before) - (before.rfind("\n") + 1)
-        raise BrokenYamlError(str(error.reason), before.count("\n"), column) from error
+        raise BrokenManifestError(str(error.reason), before.count("\n"), column) from error
 
 
 def _compose(text: str) -> Node | None:
@@ -131,7 +117,7 @@ class _Builder:
             self._documents += 1
             if self._documents > 1:
                 mark: Any = event.start_mark
-                raise BrokenYamlError(
+                raise BrokenManifestError(
                     "another document begins here, and not with `---`: kubectl would overlook it",
                     mark.line,
                     mark.column,
@@ -147,7 +133,7 @@ class _Builder:
         if not node.closed:
             self._open.append(node)
             if len(self._open) > DEEPEST:
-                raise BrokenYamlError(f"nested deeper than {DEEPEST}", node.line, node.column)
+                raise BrokenManifestError(f"nested deeper than {DEEPEST}", node.line, node.column)
 
     def _add(self, node: Node) -> None:
         if self._open:
@@ -160,7 +146,7 @@ def _check_escapes(event: Any, text: str) -> None:
     """Refuse the one escape that libyaml knows and Go's parser does not."""
     mark = event.start_mark
     if _SLASH.search(text, mark.index, event.end_mark.index):
-        raise BrokenYamlError("the escape `\\/` is not known to Kubernetes", mark.line, mark.column)
+        raise BrokenManifestError("the escape `\\/` is not known to Kubernetes", mark.line, mark.column)
 
 
 _SLASH: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
@@ -191,9 +177,9 @@ def _alias(event: Any, anchors: dict[str, Node]) -> Node:
     mark = event.start_mark
     node = anchors.get(event.anchor)
     if node is None:
-        raise BrokenYamlError(f"there is no anchor {event.anchor!r}", mark.line, mark.column)
+        raise BrokenManifestError(f"there is no anchor {event.anchor!r}", mark.line, mark.column)
     if not node.closed:
-        raise BrokenYamlError(f"the anchor {event.anchor!r} contains itself", mark.line, mark.column)
+        raise BrokenManifestError(f"the anchor {event.anchor!r} contains itself", mark.line, mark.column)
     return node
 
 
@@ -219,7 +205,7 @@ class Meaning:
         if self._repeating:
             self._repeated += 1
             if self._repeated > MOST_ALIASED:
-                raise BrokenYamlError(
+                raise BrokenManifestError(
                     f"aliases stand for more than {MOST_ALIASED:,} values", node.line, node.column
                 )
         if node.text is not None:
@@ -248,24 +234,24 @@ class Meaning:
         """Merge mappings in; Go lets whatever is written later win, a merge as well as a key."""
         mappings = [node] if node.is_mapping else list(reversed(node.items))
         if node.text is not None or not all(item.is_mapping for item in mappings):
-            raise BrokenYamlError("only mappings can be merged", node.line, node.column)
+            raise BrokenManifestError("only mappings can be merged", node.line, node.column)
         for mapping in mappings:
             found.update(self._of(mapping))
 
     def _key(self, node: Node) -> str:
         if node.text is None:
-            raise BrokenYamlError("a mapping or a sequence cannot be a key", node.line, node.column)
+            raise BrokenManifestError("a mapping or a sequence cannot be a key", node.line, node.column)
         try:
             return as_key(_resolved(node))
         except ScalarError as error:
-            raise BrokenYamlError(str(error), node.line, node.column) from error
+            raise BrokenManifestError(str(error), node.line, node.column) from error
 
 
 def _scalar(node: Node) -> Any:
     try:
         return as_json(_resolved(node))
     except ScalarError as error:
-        raise BrokenYamlError(str(error), node.line, node.column) from error
+        raise BrokenManifestError(str(error), node.line, node.column) from error
 
 
 def _resolved(node: Node) -> Any:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from moorage.policies.model import Action, Policy
 from moorage.policies.report.model import Report, Result, refused_first
-from moorage.policies.report.words import counted, summary
+from moorage.policies.report.words import summary
+from moorage.reports.markdown import LONGEST, code, escaped
+from moorage.reports.words import counted
 
 MARK: Final = "<!-- moorage-policy -->"
 """By which the comment is found again, to be replaced."""
 
-LONGEST: Final = 60_000
-"""GitHub refuses comments of more than 65,536 characters."""
-
 _ICONS: Final = {Action.ENFORCE: "❌ refused", Action.WARN: "⚠️ warned of", Action.AUDIT: "📝 noted"}
-_ACTIVE: Final = re.compile(r"([\\`*_{}\[\]<>#|~!])")
-_MENTION: Final = re.compile(r"(?<!\w)@(?=\w)")
 
 
 def render(report: Report) -> str:
@@ -42,7 +38,7 @@ def _lines(report: Report) -> Iterator[str]:
     for failure in report.failures:
         hint = f" {escaped(failure.hint)}" if failure.hint else ""
         yield ""
-        yield f"> [!CAUTION]\n> {_one_line(failure.message)}{hint}"
+        yield f"> [!CAUTION]\n> {escaped(failure.message)}{hint}"
     if report.shown:
         title = "What this change brings" if report.change else "What is wrong"
         yield from ("", f"#### {title}", "")
@@ -56,7 +52,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.remarks or report.notes:
         yield from ("", "#### To know", "")
         yield from (f"- exception `{r.name}`: {escaped(r.text)}" for r in report.remarks)
-        yield from (f"- {_one_line(note)}" for note in report.notes)
+        yield from (f"- {escaped(note)}" for note in report.notes)
 
 
 def _headline(report: Report) -> str:
@@ -74,7 +70,7 @@ def _table(results: Sequence[Result]) -> Iterator[str]:
     for group in refused_first(results):
         for result in group:
             yield (
-                f"| {_ICONS[result.action]} | `{_code(str(result.where))}` "
+                f"| {_ICONS[result.action]} | `{code(str(result.where))}` "
                 f"| **{escaped(result.title)}**<br>{escaped(result.message)} "
                 f"| {_policy(result.policy)} ({result.policy.severity}) |"
             )
@@ -96,17 +92,3 @@ def _policy(policy: Policy) -> str:
     if policy.references:
         return f"[{policy.name}]({policy.references[0].url})"
     return f"`{policy.name}`"
-
-
-def escaped(text: str) -> str:
-    """Return a text that Markdown shows as it is, on one line: a manifest's names must not become markup."""
-    quiet = _MENTION.sub("@\u200b", " ".join(text.split()))  # nobody is called to a pull request by a message
-    return _ACTIVE.sub(r"\\\1", quiet)
-
-
-def _one_line(text: str) -> str:
-    return escaped(text)
-
-
-def _code(text: str) -> str:
-    return text.replace("`", "'").replace("|", "\\|")

@@ -9,7 +9,7 @@ from moorage.policies.inputs.places import where
 from moorage.policies.inputs.served import is_of_kubernetes, unserved
 from moorage.policies.levels import EXEMPT_NAMESPACES, read_levels
 from moorage.policies.model import POLICY_GROUP, Action, GroupVersionKind, Library
-from moorage.policies.report.words import counted
+from moorage.reports.words import counted
 
 _SHOWN = 3
 

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from pathlib import PurePath
 from typing import Any, Final
-from urllib.parse import quote
 
-from moorage import __version__
 from moorage.policies.inputs.model import Where
 from moorage.policies.model import Action, Policy, Severity
 from moorage.policies.report.model import Failure, Report, Result
+from moorage.reports.sarif import SECURITY, artifact, document, text
 
-SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS: Final = {Action.ENFORCE: "error", Action.WARN: "warning", Action.AUDIT: "note"}
-_SECURITY: Final = {
-    Severity.CRITICAL: "9.5",
-    Severity.HIGH: "8.0",
-    Severity.MEDIUM: "5.5",
-    Severity.LOW: "2.0",
-}
-"""GitHub sorts by this number, and calls from 9.0 on critical, from 7.0 high, from 4.0 medium."""
-
 _SECURITY_CATEGORIES: Final = frozenset({"pod-security", "images", "access", "network"})
-_SRCROOT: Final = "%SRCROOT%"
 
 
 def render(report: Report) -> str:
     """Return a report as SARIF."""
-    return json.dumps(as_sarif(report), indent=2, ensure_ascii=False) + "\n"
+    return text(as_sarif(report))
 
 
 def as_sarif(report: Report) -> dict[str, Any]:
@@ -49,33 +36,15 @@ def as_sarif(report: Report) -> dict[str, Any]:
         if report.change:
             found["baselineState"] = "new" if id(result) in new else "unchanged"
         results.append(found)
-    return {
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "moorage policy",
-                        "version": __version__,
-                        "semanticVersion": __version__,
-                        "rules": [_rule(policies[name]) for name in places],
-                    }
-                },
-                "automationDetails": {"id": "moorage-policy/"},
-                "columnKind": "unicodeCodePoints",
-                "invocations": [invocation],
-                "results": results,
-            }
-        ],
-    }
+    rules = [_rule(policies[name]) for name in places]
+    return document("moorage policy", rules=rules, results=results, invocation=invocation)
 
 
 def _rule(policy: Policy) -> dict[str, Any]:
     tags = ["kubernetes", policy.category]
     properties: dict[str, Any] = {"precision": "very-high", "problem.severity": _problem(policy.severity)}
     if policy.category in _SECURITY_CATEGORIES:
-        properties["security-severity"] = _SECURITY[policy.severity]
+        properties["security-severity"] = SECURITY[policy.severity]
         tags.append("security")
     examples = [
         f"{title}:\n\n```yaml\n{text.strip()}\n```"
@@ -120,19 +89,12 @@ def _result(result: Result, rule: int) -> dict[str, Any]:
 
 
 def _physical(where: Where) -> dict[str, Any]:
-    found: dict[str, Any] = {"artifactLocation": _artifact(where.file)}
+    found: dict[str, Any] = {"artifactLocation": artifact(where.file)}
     region = {"startLine": where.line or 1}
     if where.column is not None:
         region["startColumn"] = where.column
     found["region"] = region
     return found
-
-
-def _artifact(file: str) -> dict[str, Any]:
-    path = PurePath(file)
-    if path.is_absolute():
-        return {"uri": f"file://{quote(path.as_posix())}"}
-    return {"uri": quote(path.as_posix()), "uriBaseId": _SRCROOT}
 
 
 def _notification(failure: Failure) -> dict[str, Any]:

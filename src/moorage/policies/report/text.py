@@ -9,6 +9,7 @@ from typing import Final
 from moorage.policies.model import Action, Policy, Severity
 from moorage.policies.report.model import Report, Result, refused_first
 from moorage.policies.report.words import summary
+from moorage.reports.words import printable
 
 WIDTH: Final = 80
 Painter = Callable[[str, str | None], str]
@@ -33,13 +34,6 @@ def render(report: Report, *, width: int = WIDTH, paint: Painter = plain) -> str
         paint: gives texts a style.
     """
     return "".join(f"{line}\n" for line in _Lines(width, paint).of(report))
-
-
-def printable(text: str) -> str:
-    """Return a text without what would command the terminal: names in manifests are anybody's."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 class _Lines:

@@ -6,13 +6,9 @@ from collections import Counter
 
 from moorage.policies.model import Action
 from moorage.policies.report.model import SEVERITIES, Report
+from moorage.reports.words import counted
 
 VERBS = {Action.ENFORCE: "refused", Action.WARN: "warned of", Action.AUDIT: "noted"}
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Return a number with its noun: "1 object", "3 policies"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def summary(report: Report) -> str:
