@@ -11,7 +11,7 @@ from moorage.cli._flags import Flag, Takes
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
-    from moorage.policies.cache import Cache
+    from moorage.cache import Cache
     from moorage.policies.inputs.cluster import Cluster
     from moorage.policies.model import Action, Library
 

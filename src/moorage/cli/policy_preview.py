@@ -81,7 +81,7 @@ def preview(  # noqa: PLR0913 - a command has the options that it has
     """
     from datetime import UTC, datetime
 
-    from moorage.policies.cache import Cache, cache_folder
+    from moorage.cache import Cache, cache_folder
     from moorage.policies.cluster.optins import lost as lost_optins
     from moorage.policies.cluster.preview import kinds_of, labels_of, opted_in
     from moorage.policies.cluster.preview import preview as judged

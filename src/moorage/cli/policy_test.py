@@ -19,10 +19,10 @@ from moorage.errors import MoorageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from moorage.policies.cache import Cache
+    from moorage.cache import Cache
+    from moorage.manifests.rendering import ChartOptions
     from moorage.policies.inputs.cluster import Cluster
     from moorage.policies.inputs.gather import Live
-    from moorage.policies.inputs.rendering import ChartOptions
     from moorage.policies.report.model import Report
     from moorage.policies.report.testing import Rules
 
@@ -168,8 +168,8 @@ def _run(given: Mapping[str, Any]) -> int:
     targets = _targets(given["output"])
     from datetime import UTC, datetime
 
-    from moorage.policies.cache import Cache, cache_folder
-    from moorage.policies.inputs.rendering import ChartOptions, Release, parse_release
+    from moorage.cache import Cache, cache_folder
+    from moorage.manifests.rendering import ChartOptions, Release, parse_release
     from moorage.policies.report.testing import Rules
 
     floor = parse_floor(given["chosen"])
@@ -217,8 +217,8 @@ def _run(given: Mapping[str, Any]) -> int:
 
 def _programs(given: Mapping[str, Any]) -> Iterator[str]:
     """Yield the programs that a command line needs."""
-    from moorage.policies.inputs.discover import What, discover
-    from moorage.policies.inputs.model import InputError
+    from moorage.manifests.discover import What, discover
+    from moorage.manifests.model import InputError
 
     yield "gator"
     if given["context"] is not None:
@@ -239,8 +239,8 @@ def _check_charts(given: Mapping[str, Any]) -> None:
     wanted = [flag for flag, values in flags.items() if values]
     if not wanted:
         return
-    from moorage.policies.inputs.discover import What, discover
-    from moorage.policies.inputs.model import InputError
+    from moorage.manifests.discover import What, discover
+    from moorage.manifests.model import InputError
 
     paths = given["paths"] or ["."]
     found = [each for path in paths for each in discover(path)]
@@ -299,7 +299,7 @@ def _judged(asked: Asked) -> Report:
 
 def _changed(asked: Asked, ref: str) -> Report:
     """Judge both sides of a change; what cannot be judged on the old one counts as not having been there."""
-    from moorage.policies.inputs.history import as_before
+    from moorage.manifests.history import as_before
     from moorage.policies.report.diff import compare
     from moorage.policies.report.model import Report
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from moorage.policies.model import Action, Engine, GroupVersionKind, Object, Policy, Severity
+from moorage.manifests.model import Object
+from moorage.policies.model import Action, Engine, GroupVersionKind, Policy, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from moorage.manifests.model import Object
 from moorage.policies import exceptions as excepting
 from moorage.policies.compiled import Compiled, CompiledConstraint, CompiledTemplate
 from moorage.policies.guard import PARAMETER, guarded
@@ -22,7 +23,6 @@ from moorage.policies.model import (
     Action,
     Library,
     LibraryError,
-    Object,
     Policy,
     PolicyError,
     PolicyException,

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from moorage.policies.model import POLICY_API_VERSION, Object, PolicyError, PolicyException, Target
+from moorage.manifests.model import Object
+from moorage.policies.model import POLICY_API_VERSION, PolicyError, PolicyException, Target
 
 KIND: Final = "PolicyException"
 EXPIRES_AT_MOST: Final = timedelta(days=365)

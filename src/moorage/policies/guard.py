@@ -6,8 +6,9 @@ import copy
 import re
 from typing import Any, Final
 
+from moorage.manifests.model import Object
 from moorage.policies.exceptions import CONTROLLERS, POD_TEMPLATE_HASH
-from moorage.policies.model import Engine, LibraryError, Object, Policy
+from moorage.policies.model import Engine, LibraryError, Policy
 
 PARAMETER: Final = "exceptions"
 _VARIABLE: Final = "moorageExcepted"

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from moorage.policies.cache import LIBRARIES, Cache
+from moorage.cache import Cache
+from moorage.manifests.model import Object
 from moorage.policies.fields import Fields
 from moorage.policies.folders import LIBRARY_FILE, PARTS, is_flat, library_files, library_root, shown
 from moorage.policies.model import (
@@ -20,7 +21,6 @@ from moorage.policies.model import (
     Library,
     LibraryError,
     Mend,
-    Object,
     Place,
     Policy,
     PolicySet,
@@ -29,6 +29,7 @@ from moorage.policies.model import (
     SetEntry,
     Severity,
 )
+from moorage.policies.remembered import LIBRARIES
 from moorage.policies.yamltext import documents
 
 CATEGORIES: Final = (

@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from moorage.errors import MoorageError
+from moorage.manifests.model import Object
 
 POLICY_GROUP: Final = "policy.moorage.dev"
 POLICY_API_VERSION: Final = f"{POLICY_GROUP}/v1alpha1"
 SET_LABEL_PREFIX: Final = f"{POLICY_GROUP}/"
 """A namespace opts in to a set with the label ``policy.moorage.dev/SET: enforce | warn | audit``."""
-
-Object = Mapping[str, Any]
-"""An object of Kubernetes as it was read: never changed in place."""
 
 
 class PolicyError(MoorageError):

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from moorage.errors import ExitCode
 from moorage.files import replace_file
+from moorage.manifests.model import Object
 from moorage.policies.load import CATEGORIES, builtin_library_path, load_library
-from moorage.policies.model import Engine, Library, Object, Policy
+from moorage.policies.model import Engine, Library, Policy
 
 TARGET: Final = Path("docs/reference/policies")
 INDEX: Final = "index.md"

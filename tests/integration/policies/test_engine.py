@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.policies.builders import library, policy_files
 
-from moorage.policies.cache import FILE, Cache
+from moorage.cache import FILE, Cache
 from moorage.policies.compiling import compile_policies
 from moorage.policies.engine import judge
 from moorage.policies.engine.expanding import Expander

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.unit.policies.builders import REGO, library, policy_files
 
-from moorage.policies.cache import Cache
+from moorage.cache import Cache
 from moorage.policies.compiling import compile_policies
 from moorage.policies.engine import JudgingError, judge
 from moorage.policies.model import PolicyError

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from moorage.policies.inputs.documents import BrokenManifestError, decode, documents
+from moorage.manifests.documents import BrokenManifestError, decode, documents
 from moorage.toolchain import ensure
 
 HEAD = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\n"

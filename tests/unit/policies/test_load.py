@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.policies.cache import Cache
+from moorage.cache import Cache
 from moorage.policies.load import builtin_library_path, combine, load_library, read_library
 from moorage.policies.model import Engine, GroupVersionKind, LibraryError, Severity
 

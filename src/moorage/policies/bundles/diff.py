@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from moorage.policies.model import Library, Object, Policy, PolicySet
+from moorage.manifests.model import Object
+from moorage.policies.model import Library, Policy, PolicySet
 
 
 class Kind(StrEnum):

@@ -14,13 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from moorage.manifests.model import Object
 from moorage.policies.cluster.resources import known_kind, known_kinds
 from moorage.policies.cluster.wanted import wanted
 from moorage.policies.compiled import Compiled
 from moorage.policies.engine import Cache, Failure, NotAnObjectError, Subject, judge
 from moorage.policies.engine.judgement import Finding
 from moorage.policies.levels import EXEMPT_NAMESPACES
-from moorage.policies.model import SET_LABEL_PREFIX, Action, GroupVersionKind, Object
+from moorage.policies.model import SET_LABEL_PREFIX, Action, GroupVersionKind
 
 NOT_JUDGED_GROUPS: Final = frozenset({"system:masters", "system:nodes"})
 """Whose requests the webhooks leave out."""

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from moorage.manifests.model import Object
 from moorage.policies.cluster.plan import Invalid
 from moorage.policies.cluster.resources import known_kind
 from moorage.policies.compiled import Compiled, CompiledConstraint
 from moorage.policies.compiling import compile_policies
 from moorage.policies.engine import Subject, judge
-from moorage.policies.model import Library, Object
+from moorage.policies.model import Library
 
 _NAMESPACE = "default"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.policies.cache import Cache, cache_folder
+from moorage.cache import Cache, cache_folder
 from moorage.policies.engine.judgement import Effort, Failure, Finding, Judgement
 from moorage.policies.engine.judging import JudgingError, judge
 from moorage.policies.engine.subjects import Identity, NotAnObjectError, Subject

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from moorage.policies.model import Action, GroupVersionKind, Object, PolicyError
+from moorage.manifests.model import Object
+from moorage.policies.model import Action, GroupVersionKind, PolicyError
 
 _DEPTH_MAX: Final = 30
 _ACTIONS: Final = {action.enforcement_action: action for action in Action}

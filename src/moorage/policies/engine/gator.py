@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
+from moorage.manifests.model import Object
 from moorage.policies.engine.packing import Pack, packs
 from moorage.policies.engine.rules import Rule
 from moorage.policies.engine.subjects import Identity, Subject
 from moorage.policies.guard import without_guard
-from moorage.policies.model import Object, PolicyError
+from moorage.policies.model import PolicyError
 
 TOOL: Final = "gator"
 _HEAP_GROWTH: Final = "200"  # percent: to collect half as often is a fifth faster

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from moorage.manifests.model import Object
 from moorage.policies.engine.subjects import Identity, Subject
-from moorage.policies.model import GroupVersionKind, Object
+from moorage.policies.model import GroupVersionKind
 
 Key = tuple[str, str]
 """A group and a kind: an object counts in whatever version a manifest says it."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from moorage.policies.cache import VERDICTS, Cache, engine_digest
+from moorage.cache import Cache
 from moorage.policies.compiled import Compiled
 from moorage.policies.engine.asking import Answer, Asker
 from moorage.policies.engine.expanding import ExpansionError
@@ -21,6 +21,7 @@ from moorage.policies.engine.partition import Case, partition
 from moorage.policies.engine.rules import Rule, RuleId
 from moorage.policies.engine.subjects import Subject
 from moorage.policies.model import PolicyError
+from moorage.policies.remembered import VERDICTS, engine_digest
 
 _ID_SIZE: Final = 16
 _decode: Final = msgspec.json.Decoder(dict[str, list[str]]).decode

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from moorage.policies.model import GroupVersionKind, Object, PolicyError
+from moorage.manifests.model import Object
+from moorage.policies.model import GroupVersionKind, PolicyError
 
 _FIELDS: Final = frozenset(
     {

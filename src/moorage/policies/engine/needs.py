@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from moorage.manifests.model import Object
 from moorage.policies.compiled import Compiled
 from moorage.policies.engine.expanding import Expander, Expansion
 from moorage.policies.engine.inventory import Inventory, Key
 from moorage.policies.engine.matching import Candidate, candidate_of
 from moorage.policies.engine.rules import Bound, RuleId, bind, short_digest
 from moorage.policies.engine.subjects import Identity, Subject
-from moorage.policies.model import GroupVersionKind, Object
+from moorage.policies.model import GroupVersionKind
 
 ITSELF: Final = -1
 NO_LABELS: Final[Mapping[str, str]] = {}

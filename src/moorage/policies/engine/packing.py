@@ -19,8 +19,9 @@ from typing import Any, Final
 
 import msgspec
 
+from moorage.manifests.model import Object
 from moorage.policies.engine.rules import Rule
-from moorage.policies.model import Engine, Object
+from moorage.policies.model import Engine
 
 FEWEST: Final = 2
 _BUILT_IN: Final = "anyObject"

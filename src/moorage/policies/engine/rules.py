@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
+from moorage.manifests.model import Object
 from moorage.policies.compiled import Compiled, CompiledConstraint, CompiledTemplate
 from moorage.policies.engine.inventory import Key, key_of, stays_in_its_namespace
 from moorage.policies.engine.matching import Match
 from moorage.policies.guard import PARAMETER
-from moorage.policies.model import Engine, Object
+from moorage.policies.model import Engine
 
 RuleId = bytes
 _ID_SIZE: Final = 16

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from moorage.policies.model import GroupVersionKind, Object, PolicyError
+from moorage.manifests.model import Object
+from moorage.policies.model import GroupVersionKind, PolicyError
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _decode: Final = msgspec.json.Decoder().decode

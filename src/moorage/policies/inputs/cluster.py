@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from moorage.manifests.model import InputError, Object
+from moorage.manifests.scopes import Scoped
 from moorage.policies.inputs.gather import Live
-from moorage.policies.inputs.model import InputError
-from moorage.policies.inputs.scopes import Scoped
-from moorage.policies.model import POLICY_GROUP, GroupVersionKind, Object
+from moorage.policies.model import POLICY_GROUP, GroupVersionKind
 from moorage.toolchain.kubectl import kubectl
 
 _AT_ONCE: Final = 4

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from moorage.policies.cache import Cache, Room
-from moorage.policies.inputs.model import Item, Where
-from moorage.policies.inputs.places import field_where
+from moorage.cache import Cache, Room
+from moorage.manifests.model import Item, Where
+from moorage.manifests.places import field_where
 
 SPOTS: Final = Room("spots")
 _LOOKER: Final = "1"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from moorage.policies.inputs.model import Where
+from moorage.manifests.model import Where
 from moorage.policies.model import POLICY_GROUP
 from moorage.policies.report.model import Failure, Remark, Report, Result
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from moorage.manifests.model import Item, Object, metadata_of
+from moorage.manifests.places import where
 from moorage.policies import exceptions as excepting
-from moorage.policies.inputs.model import Inputs, Item, metadata_of
-from moorage.policies.inputs.places import where
-from moorage.policies.model import Object, PolicyException, Target
+from moorage.policies.inputs.model import Inputs
+from moorage.policies.model import PolicyException, Target
 from moorage.policies.report.model import Remark
 
 EXPIRING: Final = timedelta(days=14)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from moorage.policies.inputs.model import Where
+from moorage.manifests.model import Where
 from moorage.policies.model import Action
 from moorage.policies.report.model import Report, Result
 from moorage.policies.report.words import summary

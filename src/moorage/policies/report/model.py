@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import groupby
 
 from moorage.errors import ExitCode, MoorageError
-from moorage.policies.inputs.model import Where
+from moorage.manifests.model import Where
 from moorage.policies.model import Action, GroupVersionKind, Policy, Severity
 
 SEVERITIES = tuple(Severity)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from moorage.policies.inputs.model import Inputs, Item, metadata_of, title_of
-from moorage.policies.inputs.places import where
+from moorage.manifests.model import Item, metadata_of, title_of
+from moorage.manifests.places import where
+from moorage.policies.inputs.model import Inputs
 from moorage.policies.inputs.served import is_of_kubernetes, unserved
 from moorage.policies.levels import EXEMPT_NAMESPACES, read_levels
 from moorage.policies.model import POLICY_GROUP, Action, GroupVersionKind, Library

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from moorage.policies.inputs.model import Where
+from moorage.manifests.model import Where
 from moorage.policies.model import Action, Policy, Severity
 from moorage.policies.report.model import Failure, Report, Result
 from moorage.reports.sarif import SECURITY, artifact, document, text

@@ -8,26 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from moorage.cache import Cache
+from moorage.manifests.model import Item, Object, Where, metadata_of
+from moorage.manifests.places import where
 from moorage.policies import exceptions as excepting
-from moorage.policies.cache import Cache
 from moorage.policies.compiled import Compiled
 from moorage.policies.compiling import compile_policies
 from moorage.policies.engine import judgement as engine
 from moorage.policies.engine.judging import judge
 from moorage.policies.engine.subjects import Subject, identify
-from moorage.policies.inputs.model import Inputs, Item, Where, metadata_of
-from moorage.policies.inputs.places import where
+from moorage.policies.inputs.model import Inputs
 from moorage.policies.inputs.spots import Question, spots
 from moorage.policies.levels import read_levels
-from moorage.policies.model import (
-    Action,
-    GroupVersionKind,
-    Library,
-    Object,
-    PolicyError,
-    PolicySet,
-    SetEntry,
-)
+from moorage.policies.model import Action, GroupVersionKind, Library, PolicyError, PolicySet, SetEntry
 from moorage.policies.report.exceptions import listed, remarks
 from moorage.policies.report.model import Failure, Report, Result, Thing
 from moorage.policies.report.notes import notes

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from moorage.manifests.model import InputError
 from moorage.policies.inputs.cluster import Cluster
-from moorage.policies.inputs.model import InputError
 from moorage.policies.model import GroupVersionKind
 
 INGRESS = GroupVersionKind("networking.k8s.io", "v1", "Ingress")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from moorage.policies.inputs.discover import What, discover
-from moorage.policies.inputs.gather import Live, gather, unroll
-from moorage.policies.inputs.model import InputError, title_of
-from moorage.policies.inputs.places import field_path, field_where, where
+from moorage.manifests.discover import What, discover
+from moorage.manifests.model import InputError, title_of
+from moorage.manifests.places import field_path, field_where, where
+from moorage.manifests.reading import unroll
+from moorage.policies.inputs.gather import Live, gather
 
 POD = """\
 apiVersion: v1

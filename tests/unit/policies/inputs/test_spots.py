@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.policies.cache import Cache
+from moorage.cache import Cache
+from moorage.manifests.model import Item, Manifest, Where
 from moorage.policies.inputs import spots as module
-from moorage.policies.inputs.model import Item, Manifest, Where
 from moorage.policies.inputs.spots import Question, spots
 
 TEXT = """\

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.policies.inputs.model import Inputs, Item, Manifest
+from moorage.manifests.model import Item, Manifest
+from moorage.policies.inputs.model import Inputs
 from moorage.policies.report.exceptions import Listed, listed, remarks
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)

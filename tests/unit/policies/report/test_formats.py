@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from moorage.errors import ExitCode
-from moorage.policies.inputs.model import Where
+from moorage.manifests.model import Where
 from moorage.policies.model import Action, Mend, Severity
 from moorage.policies.report import as_json, github, junit, markdown, sarif, text
 from moorage.policies.report.diff import compare

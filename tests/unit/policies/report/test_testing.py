@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from moorage.policies.cache import Cache
+from moorage.cache import Cache
+from moorage.manifests.model import Item, Manifest
 from moorage.policies.engine.judgement import Judgement
-from moorage.policies.inputs.model import Inputs, Item, Manifest
+from moorage.policies.inputs.model import Inputs
 from moorage.policies.load import read_library
 from moorage.policies.model import Action, PolicyError
 from moorage.policies.report import testing
@@ -200,7 +201,7 @@ def test_looking_ahead_needs_a_version_and_a_policy_that_does(judged):
 
 
 def test_what_could_not_be_read_is_not_judged_around(judged, monkeypatch):
-    from moorage.policies.inputs.model import InputError, Problem, Where
+    from moorage.manifests.model import InputError, Problem, Where
 
     monkeypatch.setattr(testing, "judge", lambda *_, **__: pytest.fail("it judged"))
     broken = Inputs([item()], problems=[Problem(InputError("broken", hint="mend"), Where("a.yaml", 3))])

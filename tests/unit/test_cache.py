@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.policies.cache import FILE, KEPT_DAYS, PARSED, VERDICTS, Cache, engine_digest
+from moorage.cache import FILE, KEPT_DAYS, Cache
+from moorage.manifests.parsed import PARSED
+from moorage.policies.remembered import VERDICTS, engine_digest
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.policies.inputs.rendering import Release, release_name
+from moorage.manifests.rendering import Release, release_name
 
 
 def chart(folder: Path, text: str) -> Path:

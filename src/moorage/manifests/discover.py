@@ -9,8 +9,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
-from moorage.policies.inputs.documents import BrokenManifestError, decode, read
-from moorage.policies.inputs.model import InputError
+from moorage.manifests.documents import BrokenManifestError, decode, read
+from moorage.manifests.model import InputError
 
 STDIN: Final = "-"
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})

@@ -12,10 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from moorage.policies.inputs.documents import BrokenManifestError
-from moorage.policies.inputs.model import Item, Manifest, Where
-from moorage.policies.inputs.tree import Node, compose, find
-from moorage.policies.model import Object
+from moorage.manifests.documents import BrokenManifestError
+from moorage.manifests.model import Item, Manifest, Object, Where
+from moorage.manifests.tree import Node, compose, find
 
 _SOURCE: Final = re.compile(r"^# Source: (\S+)$", re.MULTILINE)
 _CONTENT: Final = re.compile(r"^(?![ \t]*(?:#|$|---))", re.MULTILINE)

@@ -194,7 +194,7 @@ def is_disputed(text: str) -> bool:
 
 
 def _read_carefully(text: str) -> tuple[Any, tuple[tuple[str, int], ...]]:
-    from moorage.policies.inputs.tree import Meaning, compose
+    from moorage.manifests.tree import Meaning, compose
 
     root = compose(text.removeprefix(_BOM))
     if root is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from moorage.policies.inputs.model import InputError
+from moorage.manifests.model import InputError
 
 SECONDS: Final = 300
 

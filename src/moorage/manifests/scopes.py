@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from moorage.policies.model import Object
+from moorage.manifests.model import Object
 
 Scoped = tuple[str, str]
 """A kind by its group and name; versions share their scope."""

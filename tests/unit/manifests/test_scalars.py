@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from moorage.policies.inputs.scalars import ScalarError, as_json, as_key, resolve
+from moorage.manifests.scalars import ScalarError, as_json, as_key, resolve
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from moorage.commands import run
-from moorage.policies.inputs.model import InputError
+from moorage.manifests.model import InputError
 from moorage.toolchain import locate
 
 SECONDS: Final = 300

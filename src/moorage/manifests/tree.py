@@ -16,8 +16,8 @@ from typing import Any, Final
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
-from moorage.policies.inputs.documents import BrokenManifestError
-from moorage.policies.inputs.scalars import ScalarError, as_json, as_key, resolve
+from moorage.manifests.documents import BrokenManifestError
+from moorage.manifests.scalars import ScalarError, as_json, as_key, resolve
 
 DEEPEST: Final = 200
 """No object of Kubernetes is nested deeper; Python could not print it."""

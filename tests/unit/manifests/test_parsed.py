@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.policies.cache import Cache
-from moorage.policies.inputs import parsed
-from moorage.policies.inputs.documents import documents
-from moorage.policies.inputs.parsed import Parsed
+from moorage.cache import Cache
+from moorage.manifests import parsed
+from moorage.manifests.documents import documents
+from moorage.manifests.parsed import Parsed
 
 TEXT = "a: 1\nb: yes\nc: {d: [1.5, x, null]}\n---\na: 1\na: 2\n"
 

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.policies.inputs import documents as reading
-from moorage.policies.inputs.documents import BrokenManifestError, Document, decode, documents
+from moorage.manifests import documents as reading
+from moorage.manifests.documents import BrokenManifestError, Document, decode, documents
 
 
 def values(text: str) -> list:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from moorage.policies.inputs.history import as_before
-from moorage.policies.inputs.model import InputError
+from moorage.manifests.history import as_before
+from moorage.manifests.model import InputError
 
 
 def git(*arguments: str) -> str:

@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
-from moorage.policies.cache import PARSED, Cache
-from moorage.policies.inputs.documents import BrokenManifestError, Document, documents
+from moorage.cache import Cache, Room
+from moorage.manifests.documents import BrokenManifestError, Document, documents
 
+PARSED: Final = Room("parsed")
 _READER: Final = b"1"
 """Changes whenever a text may be read to something else than before."""
 
