@@ -113,8 +113,6 @@ class PolicyExceptionStatus(ApiModel):
         "has looked at it yet).",
     )
     message: str | None = Field(None, max_length=1024, description="Why that is so, where it needs saying.")
-    approved_by: str | None = Field(None, max_length=253, description="Who approved it, where that is known.")
-    matched: int | None = Field(None, ge=0, description="How many objects are meant by it.")
 
 
 class PolicyException(Resource):

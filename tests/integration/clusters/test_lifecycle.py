@@ -11,8 +11,11 @@ from moorage.kube.kinds import (
     CAPI_CLUSTER,
     DEPLOYMENT,
     KUBERNETES_CLUSTER,
+    LOCAL_CLUSTER,
+    LOCAL_CONTROL_PLANE,
     MACHINE,
     MACHINE_DEPLOYMENT,
+    NAMESPACE,
     NODE,
     SECRET,
     Kind,
@@ -190,6 +193,38 @@ async def test_a_cluster_that_is_deleted_behind_our_back_is_made_again(
         lambda found: settled(found) and found["status"]["caBundle"] != first["status"]["caBundle"],
     )
     assert second["metadata"]["uid"] == first["metadata"]["uid"]
+
+
+async def test_what_cluster_api_makes_twice_takes_nothing_with_it(admin: AsyncClient, project: str) -> None:
+    """While its cache is behind, the topology controller makes both again and has the Cluster refer to them."""
+    namespace = project_namespace(project)
+    await declare(admin, project, "web", pool("main", 0))
+    await until(admin, project, "web", settled)
+    [infrastructure] = await list_objects(admin, LOCAL_CLUSTER, namespace)
+    [plane] = await list_objects(admin, LOCAL_CONTROL_PLANE, namespace)
+
+    for kind, first, ref in (
+        (LOCAL_CLUSTER, infrastructure, "infrastructureRef"),
+        (LOCAL_CONTROL_PLANE, plane, "controlPlaneRef"),
+    ):
+        metadata = {"name": "web-second", "namespace": namespace, "labels": first["metadata"]["labels"]}
+        spec = {name: value for name, value in first["spec"].items() if name != "controlPlaneEndpoint"}
+        await apply(admin, kind, {"metadata": metadata, "spec": spec}, field_manager=MANAGER)
+        with pytest.raises(ApiError, match=f"the Cluster keeps its .* {first['metadata']['name']}"):
+            await merge_patch(
+                admin,
+                CAPI_CLUSTER,
+                "web",
+                namespace,
+                {"spec": {ref: {"name": "web-second"}}},
+                field_manager=MANAGER,
+            )
+        await delete(admin, kind, "web-second", namespace)
+        await until_gone(admin, kind, "web-second", namespace)
+
+    async with inside(admin, project) as client:
+        assert await get(client, NAMESPACE, "default") is not None
+    assert settled(await until(admin, project, "web", settled))
 
 
 async def test_what_holds_up_a_node_and_a_deletion_is_told(admin: AsyncClient, project: str) -> None:

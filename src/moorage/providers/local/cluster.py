@@ -20,6 +20,7 @@ from moorage.providers.local.contract import (
     Owner,
     OwnerCluster,
     endpoint_of,
+    is_named,
     parse_cluster,
     parse_owner,
     referred,
@@ -38,6 +39,7 @@ class Step(Enum):
     WAIT = auto()
     REPORT = auto()
     RELEASE = auto()
+    LET_GO = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class LocalClusterFacts:
         endpoint: the address that is reserved.
         provisioned: whether it has been made.
         answered: whether an API server has answered at the address.
+        named: whether the Cluster refers to it (`is_named`).
     """
 
     owner: Owner
@@ -59,6 +62,7 @@ class LocalClusterFacts:
     endpoint: tuple[str, int] | None
     provisioned: bool
     answered: bool
+    named: bool | None = None
 
 
 def observe(cache: Cache, obj: Object) -> LocalClusterFacts:
@@ -73,6 +77,7 @@ def observe(cache: Cache, obj: Object) -> LocalClusterFacts:
         endpoint=endpoint_of(obj),
         provisioned=_initialized(obj, "provisioned"),
         answered=any(_initialized(plane, "controlPlaneInitialized") for plane in planes),
+        named=is_named(cluster, "infrastructureRef", obj),
     )
 
 
@@ -82,17 +87,21 @@ def plan(facts: LocalClusterFacts) -> Step:
     A LocalCluster without a Cluster waits for it; one that is on its way out without a Cluster never had one,
     or not any more, and there is nothing to release.
 
+    One that is not the Cluster's has nothing: what goes with it must not take what is the other's.
+
     It counts as provisioned when an API server answers at its address: there is no load balancer before it
     that could. Cluster API then reaches the cluster at its first attempt; a second one would be 30 s later.
     """
     owner, cluster = facts.owner, facts.cluster
     held = finalizer(LOCAL_CLUSTER) in owner.finalizers
-    if owner.externally_managed or (owner.deleting and not held) or (cluster is None and not owner.deleting):
+    belongs = cluster is not None and facts.named is not False
+    if owner.externally_managed or not (held if owner.deleting else belongs):
         return Step.NOTHING
     if owner.paused or (cluster is not None and cluster.paused):
         return Step.PAUSE
     if owner.deleting:
-        return Step.RELEASE
+        in_use = cluster is not None and not cluster.deleting
+        return Step.LET_GO if facts.named is False or (in_use and facts.named is None) else Step.RELEASE
     if facts.endpoint is None or not held:
         return Step.RESERVE
     if facts.provisioned or facts.answered or (cluster is not None and not cluster.local_control_plane):
@@ -151,15 +160,20 @@ class LocalClusterController:
             await self._forget(key)
             return Result()
         facts = observe(self._cache, obj)
-        if facts.cluster is not None:
-            self._ids[key] = facts.cluster.id
         step = plan(facts)
+        if facts.named is False or step is Step.LET_GO:
+            self._ids.pop(key, None)
+        elif facts.cluster is not None:
+            self._ids[key] = facts.cluster.id
         match step, facts.cluster:
             case Step.RESERVE, OwnerCluster() as cluster:
                 if not await self._reserve(obj, cluster):
                     return Result()
             case Step.RELEASE, _:
                 await self._forget(key)
+                await self._writer.release(LOCAL_CLUSTER, obj)
+                return Result()
+            case Step.LET_GO, _:
                 await self._writer.release(LOCAL_CLUSTER, obj)
                 return Result()
             case Step.NOTHING, _:

@@ -170,6 +170,21 @@ def referred(obj: Object, *path: str, kind: str) -> tuple[Key, ...]:
     return ()
 
 
+def is_named(cluster: Object | None, ref: str, obj: Object) -> bool | None:
+    """Say whether a Cluster refers to an object as its own; ``None`` when it refers to none, or is not there.
+
+    Cluster API's topology controller may make a second one while its cache is behind: the Cluster that it has
+    read does not say yet that there is a first. Such an object is nobody's, and goes by itself.
+
+    Args:
+        cluster: the Cluster that the object says it belongs to.
+        ref: the field of the Cluster: ``infrastructureRef``, ``controlPlaneRef``.
+        obj: the object.
+    """
+    named = ((cluster.get("spec") or {}).get(ref) or {}).get("name") if cluster is not None else None
+    return bool(named == obj["metadata"]["name"]) if named else None
+
+
 def fault_of(obj: Object) -> str | None:
     """Return the fault that is asked for on a LocalMachine."""
     return _annotation(obj, FAULT_ANNOTATION)

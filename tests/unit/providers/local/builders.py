@@ -182,6 +182,7 @@ def machine_template(next_fault: str | None = None) -> Object:
 
 
 def control_plane(
+    name: str = "web-plane",
     *,
     version: str = "v1.36.0",
     served: str | None = None,
@@ -199,10 +200,11 @@ def control_plane(
     spec: Object = {"version": version}
     if replicas:
         spec["replicas"] = replicas
-    return obj(LOCAL_CONTROL_PLANE, "web-plane", metadata=metadata, spec=spec, status=status)
+    return obj(LOCAL_CONTROL_PLANE, name, metadata=metadata, spec=spec, status=status)
 
 
 def local_cluster(
+    name: str = "web-infra",
     *,
     endpoint: bool = False,
     held: bool = False,
@@ -218,7 +220,7 @@ def local_cluster(
     if endpoint:
         spec["controlPlaneEndpoint"] = {"host": "127.0.0.1", "port": 20001}
     status = {"initialization": {"provisioned": True}} if provisioned else {}
-    return obj(LOCAL_CLUSTER, "web-infra", metadata=metadata, spec=spec, status=status)
+    return obj(LOCAL_CLUSTER, name, metadata=metadata, spec=spec, status=status)
 
 
 def bootstrap_config(*, secret: str | None = None, owned: bool = True, paused: bool = False) -> Object:

@@ -44,6 +44,30 @@ def test_what_is_done_with_a_local_cluster(obj, others, step):
     assert plan(facts(obj, *others)) is step
 
 
+def nameless(**how):
+    """A Cluster that has got nothing yet."""
+    made = cluster(**how)
+    made["spec"] = {"topology": {}}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("obj", "others", "step"),
+    [
+        (local_cluster("web-second"), [cluster()], Step.NOTHING),
+        (local_cluster("web-second", held=True, endpoint=True), [cluster()], Step.NOTHING),
+        (local_cluster("web-second", deleting=True), [cluster()], Step.NOTHING),
+        (local_cluster("web-second", held=True, deleting=True), [cluster()], Step.LET_GO),
+        (local_cluster("web-second", held=True, deleting=True), [cluster(deleting=True)], Step.LET_GO),
+        (local_cluster(), [nameless()], Step.RESERVE),
+        (local_cluster(held=True, deleting=True), [nameless()], Step.LET_GO),
+        (local_cluster(held=True, deleting=True), [nameless(deleting=True)], Step.RELEASE),
+    ],
+)
+def test_one_that_the_cluster_does_not_have_takes_nothing_with_it(obj, others, step):
+    assert plan(facts(obj, *others)) is step
+
+
 def test_another_providers_control_plane_is_not_waited_for():
     other = cluster()
     other["spec"]["controlPlaneRef"]["kind"] = "KubeadmControlPlane"

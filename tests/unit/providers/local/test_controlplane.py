@@ -50,6 +50,10 @@ def status_of(obj, *others, decision=RUN, outcome=None):
         (control_plane(deleting=True), [], Step.REMOVE, ""),
         (control_plane(deleting=True, held=False), [cluster()], Step.NOTHING, ""),
         (control_plane(deleting=True), [cluster(paused=True)], Step.PAUSE, ""),
+        (control_plane("web-second"), [cluster()], Step.NOTHING, ""),
+        (control_plane("web-second", deleting=True), [cluster(), machine()], Step.LET_GO, ""),
+        (control_plane("web-second", deleting=True), [cluster(deleting=True)], Step.LET_GO, ""),
+        (control_plane("web-second", deleting=True, held=False), [cluster()], Step.NOTHING, ""),
     ],
 )
 def test_what_is_done_with_a_control_plane(obj, others, step, reason):

@@ -105,6 +105,9 @@ class LocalControlPlaneController:
             case Step.REMOVE, cluster:
                 await self._remove(obj, cluster)
                 return Result()
+            case Step.LET_GO, _:
+                await self._writer.release(LOCAL_CONTROL_PLANE, obj)
+                return Result()
             case Step.RUN, OwnerCluster() as cluster:
                 held = finalizer(LOCAL_CONTROL_PLANE) in facts.owner.finalizers
                 if not held and not await self._writer.hold(LOCAL_CONTROL_PLANE, obj):

@@ -20,6 +20,7 @@ from moorage.providers.local.contract import (
     Owner,
     OwnerCluster,
     endpoint_of,
+    is_named,
     parse_cluster,
     parse_owner,
     referred,
@@ -46,6 +47,7 @@ class Step(Enum):
     WAIT = auto()
     RUN = auto()
     REMOVE = auto()
+    LET_GO = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class ControlPlaneFacts:
         replicas: how many instances are declared.
         served_version: the version that it has last served; ``None`` before the first time.
         machines: how many Machines the cluster has.
+        named: whether the Cluster refers to it (`is_named`).
     """
 
     owner: Owner
@@ -69,6 +72,7 @@ class ControlPlaneFacts:
     replicas: int | None
     served_version: str | None
     machines: int
+    named: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ def observe(cache: Cache, obj: Object) -> ControlPlaneFacts:
         replicas=spec.get("replicas"),
         served_version=status.get("version"),
         machines=len(machines),
+        named=is_named(cluster, "controlPlaneRef", obj),
     )
 
 
@@ -134,6 +139,7 @@ def _address_decided(cache: Cache, cluster: Object) -> bool:
 def plan(facts: ControlPlaneFacts) -> Decision:
     """Decide what is to be done.
 
+    One that is not the Cluster's does nothing, and takes nothing with it: the processes are the other's.
     A control plane waits for its address, and goes only when the cluster's machines are gone: they could not
     be drained without it.
     """
@@ -142,7 +148,7 @@ def plan(facts: ControlPlaneFacts) -> Decision:
         return Decision(Step.PAUSE)
     if owner.deleting:
         return _plan_deletion(facts)
-    if cluster is None:
+    if cluster is None or facts.named is False:
         return Decision(Step.NOTHING)
     if not facts.address_decided:
         return Decision(Step.WAIT, "WaitingForInfrastructure", "the cluster's address is not decided yet")
@@ -158,6 +164,9 @@ def plan(facts: ControlPlaneFacts) -> Decision:
 def _plan_deletion(facts: ControlPlaneFacts) -> Decision:
     if finalizer(LOCAL_CONTROL_PLANE) not in facts.owner.finalizers:
         return Decision(Step.NOTHING)
+    in_use = facts.cluster is not None and not facts.cluster.deleting
+    if facts.named is False or (in_use and facts.named is None):
+        return Decision(Step.LET_GO)
     if facts.machines:
         noun = "machine" if facts.machines == 1 else "machines"
         return Decision(
