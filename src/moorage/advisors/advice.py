@@ -40,10 +40,13 @@ class Change:
     Args:
         action: what is done with it.
         content: the object as it shall be, or (of one that goes) what names it.
+        was: those of its fields that the finding rests on, as they were; empty where there was no such
+            object, ``None`` where the advisor does not say.
     """
 
     action: Action
     content: Mapping[str, Any]
+    was: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -89,6 +92,7 @@ class Finding:
         consequence: what happens when nothing is done, and by when.
         location: the object, and the place in a file.
         parts: what else tells this finding from others about the subject: a binding, a rule.
+        by: when the consequence comes, where that is known.
     """
 
     advisor: str
@@ -102,6 +106,7 @@ class Finding:
     consequence: str = ""
     location: Location = field(default_factory=lambda: Location(""))
     parts: tuple[str, ...] = ()
+    by: datetime | None = None
 
     def identity(self) -> str:
         """Return what names the finding in every run: never made of counts, times or severities."""

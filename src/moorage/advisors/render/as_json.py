@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from moorage.advisors.advice import Advice, Finding
+import msgspec
+
+from moorage.advisors.advice import Advice, Change, Finding
 
 VERSION = "advice.moorage.dev/v1alpha1"
 
 
 def render(advice: Advice) -> str:
     """Return advice as JSON."""
-    return json.dumps(as_json(advice), indent=2, ensure_ascii=False) + "\n"
+    return msgspec.json.format(msgspec.json.encode(as_json(advice)), indent=2).decode() + "\n"
 
 
 def as_json(advice: Advice) -> dict[str, Any]:
@@ -45,5 +46,10 @@ def finding_as_json(finding: Finding) -> dict[str, Any]:
             "line": finding.location.line,
         },
         "evidence": dict(finding.evidence),
-        "change": [{"action": each.action.value, "object": dict(each.content)} for each in finding.change],
+        "change": [_change(each) for each in finding.change],
     }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    was = {} if change.was is None else {"was": dict(change.was)}
+    return {"action": change.action.value, "object": dict(change.content), **was}
