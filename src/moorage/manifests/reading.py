@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -34,14 +34,21 @@ class Reading:
         namespace: where charts are installed.
         charts: how they are rendered.
         parsed: reads the texts, and remembers what they say.
+        worth: says whether a text has to be read at all; every one without.
 
     Attributes:
         problems: what could not be read so far.
     """
 
     def __init__(
-        self, parsed: Parsed, *, namespace: str = DEFAULT_NAMESPACE, charts: ChartOptions = AS_THEY_ARE
+        self,
+        parsed: Parsed,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        charts: ChartOptions = AS_THEY_ARE,
+        worth: Callable[[str], bool] | None = None,
     ) -> None:
+        self._worth = worth
         self._namespace = namespace
         self._charts = charts
         self._parsed = parsed
@@ -117,6 +124,8 @@ class Reading:
             raise InputError(f"{Where(shown, _line(error.line))}: {error.problem}") from error
 
     def _read(self, manifest: Manifest) -> Iterator[Item]:
+        if self._worth is not None and not self._worth(manifest.text):
+            return
         before = len(self.problems)
         some = False
         for found in self._parsed.documents(manifest.text):

@@ -13,7 +13,6 @@ from typing import Final
 
 from moorage.commands import run
 from moorage.manifests.model import InputError
-from moorage.toolchain import locate
 
 SECONDS: Final = 300
 DEFAULT_RELEASE: Final = "release"
@@ -73,7 +72,7 @@ def render_kustomization(folder: Path) -> str:
     Raises:
         InputError: it does not build; kubectl's own words say why.
     """
-    done = _render([str(locate("kubectl")), "kustomize", str(folder)], folder)
+    done = _render([_program("kubectl"), "kustomize", str(folder)], folder)
     if done.returncode:
         raise InputError(f"{folder}: the kustomization does not build: {_words(done.stderr)}")
     return done.stdout
@@ -89,7 +88,7 @@ def render_chart(chart: Path, release: Release, options: ChartOptions, *, namesp
         if not file.is_file():
             raise InputError(f"{file}: there is no such file of values")
     command = [
-        *(str(locate("helm")), "template", release_name(chart, release), str(chart)),
+        *(_program("helm"), "template", release_name(chart, release), str(chart)),
         *("--namespace", namespace, "--include-crds", "--skip-tests"),
         *(f"--values={file}" for file in (*options.values, *release.values)),
         *(f"--set={setting}" for setting in options.settings),
@@ -125,6 +124,12 @@ def _chart_name(chart: Path) -> str:
         return ""
     found = _CHART_NAME.search(text.decode("utf-8", "replace"))
     return found["name"] if found else ""
+
+
+def _program(name: str) -> str:
+    from moorage.toolchain import locate  # most of what is read has nothing to render
+
+    return str(locate(name))
 
 
 def _render(command: Sequence[str], what: Path) -> subprocess.CompletedProcess[str]:
