@@ -93,6 +93,15 @@ def unwrap(line: bytes) -> list[Event]:
     Raises:
         BrokenLineError: it cannot be read.
     """
+    return [_converted(content) for content in unwrapped(line)]
+
+
+def unwrapped(line: bytes) -> list[dict[str, Any]]:
+    """Return the events of such a line as they were written.
+
+    Raises:
+        BrokenLineError: it cannot be read.
+    """
     start = line.find(b"{")
     if start < 0 or start > _LONGEST_PREFIX:
         raise BrokenLineError("it is not JSON")
@@ -118,7 +127,7 @@ def _decoded_anyhow(text: bytes) -> Any:
         raise BrokenLineError(str(error)) from None
 
 
-def _events(content: Any, depth: int) -> Iterator[Event]:
+def _events(content: Any, depth: int) -> Iterator[dict[str, Any]]:
     if depth > _DEEPEST:
         return
     if isinstance(content, list):
@@ -126,10 +135,10 @@ def _events(content: Any, depth: int) -> Iterator[Event]:
             yield from _events(item, depth + 1)
     elif isinstance(content, str):
         if "{" in content[:_LONGEST_PREFIX]:
-            yield from unwrap(content.encode("utf-8", "replace"))
+            yield from unwrapped(content.encode("utf-8", "replace"))
     elif isinstance(content, dict):
         if content.get("stage") and "verb" in content:
-            yield _converted(content)
+            yield content
             return
         for key in _WRAPPERS:
             if isinstance(content.get(key), str | dict | list):

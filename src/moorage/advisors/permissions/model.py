@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from moorage.advisors.auditlogs.tally import Tally as Tally  # noqa: PLC0414 - it is a word of this advisor, too
+
 ALL: Final = "*"
 MANY: Final = "\u2026"
 """In place of a name or a path: more of them were used than are kept. No name can be this."""
@@ -81,34 +83,6 @@ class Seen:
         self.count += count
         self.first = min(self.first, first) if self.first else first
         self.last = max(self.last, last)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a log has, by number.
-
-    Args:
-        events: requests that were counted.
-        duplicates: events that were there already.
-        stages: events of a stage that says nothing yet.
-        corrupt: lines that cannot be read.
-        foreign: lines that are no audit events.
-        incomplete: last lines that were still being written.
-        bytes: how much was read.
-    """
-
-    events: int = 0
-    duplicates: int = 0
-    stages: int = 0
-    corrupt: int = 0
-    foreign: int = 0
-    incomplete: int = 0
-    bytes: int = 0
-
-    def add(self, other: Tally) -> None:
-        """Take in another part's numbers."""
-        for name in Tally.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True)

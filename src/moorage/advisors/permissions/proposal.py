@@ -73,15 +73,19 @@ def change_of(binding: Binding, proposals: Mapping[Grant, Proposal]) -> tuple[Ch
     for grant, proposal in proposals.items():
         if proposal.in_place:
             role = grant.role
-            return (Change(Action.APPLY, _role(role.kind, role.name, role.namespace, proposal.rules)),)
+            was, to_be = (
+                _role(role.kind, role.name, role.namespace, rules) for rules in (role.rules, proposal.rules)
+            )
+            return (Change(Action.APPLY, to_be, was),)
         if proposal.rules:
             changes += _instead(grant, proposal)
     gone = {grant.subject for grant in proposals}
     left = [subject for subject in binding.subjects if subject not in gone]
+    was = _binding(binding, binding.name, binding.subjects, binding.role_kind, binding.role_name)
     if left:
         shrunk = _binding(binding, binding.name, left, binding.role_kind, binding.role_name)
-        return (*changes, Change(Action.APPLY, shrunk))
-    return (*changes, Change(Action.DELETE, _head(binding.kind, binding.name, binding.namespace)))
+        return (*changes, Change(Action.APPLY, shrunk, was))
+    return (*changes, Change(Action.DELETE, _head(binding.kind, binding.name, binding.namespace), was))
 
 
 def _instead(grant: Grant, proposal: Proposal) -> tuple[Change, Change]:
@@ -90,8 +94,8 @@ def _instead(grant: Grant, proposal: Proposal) -> tuple[Change, Change]:
     name = _name(grant)
     new = Binding(name, where, (grant.subject,), kind, name)
     return (
-        Change(Action.APPLY, _role(kind, name, where, proposal.rules)),
-        Change(Action.APPLY, _binding(new, name, [grant.subject], kind, name)),
+        Change(Action.APPLY, _role(kind, name, where, proposal.rules), {}),
+        Change(Action.APPLY, _binding(new, name, [grant.subject], kind, name), {}),
     )
 
 

@@ -107,6 +107,8 @@ def _add(bases: dict[_Base, dict[str, Times]], base: _Base, name: str, times: Ti
         names = bases[base] = {}
     elif name and MANY in names:
         name = MANY
+    elif name == MANY and any(names):
+        _collapse(names)  # another store has given them up: together they are more, too
     seen = names.get(name)
     if seen is None:
         names[name] = list(times)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from moorage.advisors.permissions import reading
+from moorage.advisors.auditlogs import reading
+from moorage.advisors.auditlogs.logs import LogError, close, open_sources
+from moorage.advisors.auditlogs.reading import parts_of, read
 from moorage.advisors.permissions.counting import SLOTS, Counter
-from moorage.advisors.permissions.logs import LogError, close, open_sources
 from moorage.advisors.permissions.model import MANY, Outcome, Request, Usage, Who
-from moorage.advisors.permissions.reading import parts_of, read
 from moorage.advisors.permissions.scan import scan
 from moorage.advisors.permissions.store import NAMES
 

@@ -128,7 +128,7 @@ def _open(path: Path) -> Source:
     if head == _ZSTD:
         os.close(fd)
         raise LogError(
-            f"{path}: Zstandard is not read", hint=f"zstd -dc {path} | moorage advise permissions ... -"
+            f"{path}: Zstandard is not read", hint=f"zstd -dc {path} | moorage advise ... --audit-log -"
         )
     return Source(str(path), fd, status.st_size, Form.GZIP if head.startswith(_GZIP) else Form.PLAIN)
 

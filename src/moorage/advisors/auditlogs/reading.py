@@ -6,10 +6,10 @@ import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from moorage.advisors.permissions.counting import Counter
-from moorage.advisors.permissions.logs import Form, Source
+from moorage.advisors.auditlogs.logs import Form, Source
+from moorage.advisors.auditlogs.tally import Tally
 
 PART: Final = 16 << 20
 """How much of a file one process takes at a time."""
@@ -21,6 +21,19 @@ LONGEST: Final = 64 << 20
 """Of a line; what is longer is no audit event, for the API server does not take objects of that size."""
 
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+
+
+class Counter(Protocol):
+    """Counts the events of blocks of whole lines."""
+
+    tally: Tally
+    problems: list[str]
+
+    def block(self, lines: bytes, *, source: str, offset: int) -> None:
+        """Count the events of a block, which begins at an offset of its source."""
+
+    def problem(self, said: str) -> None:
+        """Keep what is told of a line, if not too many are told already."""
 
 
 @dataclass(frozen=True, slots=True)

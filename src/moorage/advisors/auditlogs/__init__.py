@@ -1,0 +1,1 @@
+"""Audit logs as advisors read them: files, folders, gzip, rotated ones, on all cores."""
