@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from moorage.api.advice import Advice
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.local import (
     LocalBootstrapConfig,
@@ -21,7 +22,13 @@ from moorage.api.policyexception import PolicyException
 from moorage.api.policyreport import PolicyReport
 from moorage.api.project import Project
 
-PRODUCT_KINDS: Final[tuple[type[Resource], ...]] = (Project, MachineType, KubernetesCluster, PolicyReport)
+PRODUCT_KINDS: Final[tuple[type[Resource], ...]] = (
+    Project,
+    MachineType,
+    KubernetesCluster,
+    PolicyReport,
+    Advice,
+)
 """What users and the platform team declare."""
 
 USER_CLUSTER_KINDS: Final[tuple[type[Resource], ...]] = (PolicyException,)

@@ -12,7 +12,7 @@ from moorage.api.models import ApiModel, Column, Definition, IntOrPercent, Objec
 from moorage.api.names import DnsLabel, MachineTypeName, NodeLabels, Taints
 from moorage.api.policies import ClusterPolicies
 from moorage.api.schema import ListMap, Rule, rules
-from moorage.api.settings import Cni, MaintenanceWindow, ProviderName, RequestedVersion
+from moorage.api.settings import AdviceSettings, Cni, MaintenanceWindow, ProviderName, RequestedVersion
 from moorage.api.versions import VERSION_PATTERN
 
 POOLS_MAX: Final = 32
@@ -191,6 +191,9 @@ class KubernetesClusterSpec(ApiModel):
     policies: ClusterPolicies | None = Field(
         None, description="Which policies judge in the cluster, beside those of its project."
     )
+    advice: AdviceSettings | None = Field(
+        None, description="How advice about the cluster is made. Left out, as the project says."
+    )
     paused: bool = Field(
         default=False,
         description="Whether Moorage and Cluster API leave everything of this cluster as it is.",
@@ -268,7 +271,7 @@ class KubernetesClusterStatus(ApiModel):
         default_factory=list,
         max_length=CONDITIONS_MAX,
         description="Observations of its state: ControlPlaneReady, NodesReady (Ready sums them up), "
-        "UpToDate, AccessReady; Deleting while it is on its way out.",
+        "UpToDate, AccessReady, AdviceReady; Deleting while it is on its way out.",
     )
 
 

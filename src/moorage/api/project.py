@@ -13,7 +13,7 @@ from moorage.api.models import ApiModel, Column, Definition, ObjectMeta, Quantit
 from moorage.api.names import MachineTypeName
 from moorage.api.policies import ProjectPolicies
 from moorage.api.schema import ListMap, Rule, rules
-from moorage.api.settings import Cni, MaintenanceWindow, ProviderName, RequestedVersion
+from moorage.api.settings import AdviceSettings, Cni, MaintenanceWindow, ProviderName, RequestedVersion
 
 MEMBERS_MAX: Final = 256
 
@@ -108,6 +108,9 @@ class ProjectSpec(ApiModel):
     )
     policies: ProjectPolicies | None = Field(
         None, description="Which policies judge in the project's clusters, and who may grant exceptions."
+    )
+    advice: AdviceSettings | None = Field(
+        None, description="How advice about the project's clusters is made, where they do not say it."
     )
 
 

@@ -84,6 +84,16 @@ class ListSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ListWhole:
+    """A list that one owner writes as a whole, in an order that matters."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(core_schema), LIST_TYPE: "atomic"}
+
+
+@dataclass(frozen=True, slots=True)
 class IntOrString:
     """A value that may be written as a number or as a string."""
 

@@ -13,6 +13,7 @@ from moorage.api.schema import ListSet, Rule
 from moorage.api.versions import VERSION_PATTERN
 
 TIME_OF_DAY_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+ADVICE_WINDOW_PATTERN: Final = "^([1-9][0-9]{0,4}m|[1-9][0-9]{0,2}h|([1-9]|[1-8][0-9]|90)d)$"
 TIME_ZONE_PATTERN: Final = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
 
 RequestedVersion = Annotated[
@@ -71,4 +72,17 @@ class Cni(ApiModel):
 
     name: DnsLabel = Field(
         min_length=1, max_length=63, description="Which network plugin: one that the provider offers."
+    )
+
+
+class AdviceSettings(ApiModel):
+    """How advice about a cluster is made."""
+
+    window: Annotated[
+        str,
+        Rule(f"self.matches('{ADVICE_WINDOW_PATTERN}')", "a window is a number and m, h or d: 90m, 12h, 30d"),
+    ] = Field(
+        max_length=6,
+        description="How long something must not have been used to be called unused: 90m, 12h, 30d. "
+        "At most 90d.",
     )

@@ -71,6 +71,7 @@ MUTATING_WEBHOOK = Kind(
 PROJECT = Kind("moorage.dev", "v1alpha1", "Project", "projects", namespaced=False)
 MACHINE_TYPE = Kind("moorage.dev", "v1alpha1", "MachineType", "machinetypes", namespaced=False)
 KUBERNETES_CLUSTER = Kind("moorage.dev", "v1alpha1", "KubernetesCluster", "kubernetesclusters")
+ADVICE = Kind("advice.moorage.dev", "v1alpha1", "Advice", "advices")
 
 CAPI_CLUSTER = Kind("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 CLUSTER_CLASS = Kind("cluster.x-k8s.io", "v1beta2", "ClusterClass", "clusterclasses")

@@ -39,9 +39,11 @@ ALLOWED = {
     "properties",
     "required",
     "type",
+    "x-kubernetes-embedded-resource",
     "x-kubernetes-int-or-string",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-list-type",
+    "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-validations",
 }
 

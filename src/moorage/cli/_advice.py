@@ -1,0 +1,281 @@
+"""Finding an advice by what a person types, and entering the cluster that it is about."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from moorage.cli import _complete
+from moorage.errors import MoorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lightkube import AsyncClient
+
+    from moorage.advisors.advice import Change
+    from moorage.advisors.applying.act import Person
+    from moorage.api.advice import Advice
+
+AdviceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ADVICE",
+        help="Its name, or the beginning of it, also without the cluster; PROJECT/NAME, too.",
+        autocompletion=_complete.advices,
+    ),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="Where the platform keeps what is too large for objects. Default: MOORAGE_DATABASE, or that of "
+        "the platform on this machine.",
+    ),
+]
+AsOption = Annotated[
+    str | None, typer.Option("--as", metavar="USER", help="As this member. Default: who you are.")
+]
+AdminOption = Annotated[
+    bool, typer.Option("--admin", help="For the platform team: with a certificate that may do anything.")
+]
+
+_UNITS: Final = {"h": 1, "d": 24, "w": 24 * 7}
+_SHOWN: Final = 5
+_SEVERITIES: Final = ("critical", "high", "medium", "low")
+
+
+class SeverityChoice(StrEnum):
+    """How bad it is when nothing is done."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class StateChoice(StrEnum):
+    """What has become of an advice."""
+
+    OPEN = "open"
+    APPLIED = "applied"
+    DISMISSED = "dismissed"
+    RESOLVED = "resolved"
+
+
+async def find_advice(client: AsyncClient, told: str, project: str | None) -> Advice:
+    """Return the advice that is meant.
+
+    Raises:
+        UnknownNameError: there is none of this name, or there are several that begin so.
+    """
+    from moorage.api.meta import project_namespace
+    from moorage.cli._names import UnknownNameError, find_project, split
+
+    said, name = split(told, project)
+    where = await find_project(client, said)
+    found = await advices(client, project_namespace(where))
+    exact = [item for item in found if item.metadata.name == name]
+    meant = exact or [item for item in found if name and any(each.startswith(name) for each in spelled(item))]
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        raise UnknownNameError(
+            f"there is no advice {name} in project {where}",
+            hint=f"`moorage advice list -p {where}` shows those there are",
+        )
+    names = ", ".join(item.metadata.name for item in meant[:_SHOWN])
+    raise UnknownNameError(
+        f"{name} could be {len(meant)} advices: {names}{', ...' if len(meant) > _SHOWN else ''}",
+        hint="write more of the name",
+    )
+
+
+async def resolved_with(client: AsyncClient, item: Advice) -> list[str]:
+    """Return the names of what the change of an advice resolves as well: it is theirs, too."""
+    from moorage.api.advice import CHANGE_LABEL, AdviceState
+
+    change = item.metadata.labels.get(CHANGE_LABEL)
+    return [
+        other.metadata.name
+        for other in await advices(client, item.metadata.namespace)
+        if change
+        and other.metadata.labels.get(CHANGE_LABEL) == change
+        and other.spec.cluster == item.spec.cluster
+        and other.metadata.name != item.metadata.name
+        and other.state is AdviceState.OPEN
+    ]
+
+
+def spelled(item: Advice) -> tuple[str, str]:
+    """Return how an advice is called: by its whole name, and without its cluster's."""
+    name = item.metadata.name
+    return name, name.removeprefix(f"{item.spec.cluster}-")
+
+
+async def advices(client: AsyncClient, namespace: str | None) -> list[Advice]:
+    """Return the advice of a project, or of all; the worst first."""
+    from moorage.api.advice import Advice
+    from moorage.kube.kinds import ADVICE
+    from moorage.kube.objects import list_objects
+
+    return in_order(Advice.parse(item) for item in await list_objects(client, ADVICE, namespace))
+
+
+def in_order(items: Iterable[Advice]) -> list[Advice]:
+    """Order advice for a person: the worst first, the surest of these first."""
+    return sorted(
+        items,
+        key=lambda item: (
+            _SEVERITIES.index(item.spec.severity.value),
+            -item.spec.confidence,
+            item.metadata.namespace or "",
+            item.metadata.name,
+        ),
+    )
+
+
+def moment(told: str, now: datetime) -> datetime:
+    """Return until when something is to hold: a length of time (30d, 12h, 2w), or a day, to its end.
+
+    Raises:
+        MoorageError: it is neither, or past.
+    """
+    number, unit = told[:-1], told[-1:]
+    try:
+        if unit in _UNITS and number.isdecimal():
+            until = now + timedelta(hours=int(number) * _UNITS[unit])
+        else:
+            until = datetime.fromisoformat(told)
+            if until.tzinfo is None:
+                whole_day = timedelta(days=1) if len(told) == len("2027-03-31") else timedelta()
+                until = until.replace(tzinfo=UTC) + whole_day
+    except (ValueError, OverflowError):
+        raise MoorageError(
+            f"--until {told} is no time", hint="such as 30d, 12h, 2w, 2027-03-31 or 2027-03-31T12:00:00Z"
+        ) from None
+    if until <= now:
+        raise MoorageError(f"--until {told} is over already", hint="name a day that is to come")
+    return until
+
+
+async def who_am_i(client: AsyncClient) -> str:
+    """Return the name by which the management cluster knows whoever asks."""
+    from moorage.kube.kinds import Kind
+
+    kind = Kind("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
+    review = await client.create(kind.resource(apiVersion=kind.api_version, kind=kind.kind))
+    return str(review["status"]["userInfo"]["username"])
+
+
+@asynccontextmanager
+async def entered(
+    management: AsyncClient, item: Advice, *, user: str | None, admin: bool
+) -> AsyncIterator[Person]:
+    """Enter the cluster that an advice is about, with the rights of a person.
+
+    Raises:
+        MoorageError: there is no way in, or nobody answers.
+    """
+    from moorage.advisors.applying.act import Person
+    from moorage.api.meta import project_of
+    from moorage.cli._kubeconfig import for_cluster
+    from moorage.kube.client import connect
+    from moorage.kube.discovery import served_kind
+    from moorage.kube.objects import UNREACHABLE
+
+    project = project_of(item.metadata.namespace or "") or ""
+    config = await for_cluster(item.spec.cluster, project, user=user, admin=admin)
+    name = await who_am_i(management)
+    async with connect(config) as inside:
+        try:
+            await served_kind(inside, "v1", "Namespace")
+        except UNREACHABLE as error:
+            raise MoorageError(
+                f"cluster {project}/{item.spec.cluster} does not answer",
+                hint=f"`moorage cluster get {project}/{item.spec.cluster}` shows how it is",
+            ) from error
+        yield Person(name, management, inside)
+
+
+def change_of(item: Advice, store: str | None) -> Sequence[Change]:
+    """Return the change of an advice; from the store, where it was too large for the object.
+
+    Raises:
+        MoorageError: it is in a store that is not named, or that has not got it.
+    """
+    import json
+
+    from moorage.advisors.keeping.written import change_of as read
+    from moorage.api.advice import AdviceChange
+
+    stored = item.spec.stored_change
+    if stored is None:
+        return [read(each) for each in item.spec.change]
+    content = stored_part(item, "change", stored.key, store)
+    if content is None:
+        raise MoorageError(
+            f"the change of {item.metadata.name} is too large for the object, and no store is named",
+            hint="whoever runs the platform has it: --store URL",
+        )
+    return [read(AdviceChange.model_validate(each)) for each in json.loads(content)]
+
+
+def stored_part(item: Advice, what: str, key: str, store: str | None) -> bytes | None:
+    """Return what the store has of an advice; ``None`` where none is named.
+
+    Raises:
+        MoorageError: the store has not got it.
+    """
+    url = store or os.environ.get("MOORAGE_DATABASE") or _platforms_own()
+    if not url:
+        return None
+    from moorage.advisors.evidence import open_store
+
+    opened = open_store(url)
+    try:
+        content = opened.get(f"{item.metadata.namespace}/{key}")
+    finally:
+        opened.close()
+    if content is None:
+        raise MoorageError(
+            f"the store has no {what} of {item.metadata.name}", hint="is it this platform's store?"
+        )
+    return content
+
+
+def _platforms_own() -> str | None:
+    """Return the database of the platform on this machine, where it is that platform that is asked."""
+    if os.environ.get("MOORAGE_KUBECONFIG"):
+        return None
+    from moorage.local.home import Home
+
+    path = Home.from_environment().evidence_database
+    return str(path) if path.is_file() else None
+
+
+def as_report(items: Sequence[Advice]) -> dict[str, Any]:
+    """Return advice as SARIF: one run an advisor, each finding known by its lasting identity."""
+    from moorage.advisors.advice import Advice as Found
+    from moorage.advisors.keeping.written import finding_of
+    from moorage.advisors.render.sarif import as_sarif
+
+    advisors = sorted({item.spec.advisor for item in items}) or ["advice"]
+    runs: list[Any] = []
+    report: dict[str, Any] = {}
+    for advisor in advisors:
+        its = [item for item in items if item.spec.advisor == advisor]
+        report = as_sarif(Found(advisor, tuple(map(finding_of, its))))
+        [run] = report["runs"]
+        for item, result in zip(its, run["results"], strict=True):
+            result["partialFingerprints"] = {"moorageAdvice/v1": spelled(item)[1]}
+            result["properties"] = {"cluster": item.spec.cluster, "state": item.state.value}
+        runs.append(run)
+    return {**report, "runs": runs}

@@ -1,0 +1,290 @@
+"""`moorage advice`: what a person types is understood, and what they are shown is whole and harmless."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from moorage.advisors.advice import Action, Change
+from moorage.advisors.applying.images import Images
+from moorage.advisors.applying.plan import Step
+from moorage.api.advice import Advice
+from moorage.cli import _advice, _complete, _describe_advice, _identity, _request
+from moorage.cli._names import UnknownNameError
+from moorage.cli.main import run as main
+from moorage.errors import MoorageError
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+def advice(
+    name="4beaf7d1", *, cluster="web", severity="high", confidence=90, advisor="permissions", **status
+):
+    return Advice.parse(
+        {
+            "metadata": {"name": f"{cluster}-{name}", "namespace": "project-shop"},
+            "spec": {
+                "advisor": advisor,
+                "cluster": cluster,
+                "subject": "ServiceAccount shop/web",
+                "code": "unused-binding",
+                "severity": severity,
+                "confidence": confidence,
+                "summary": "Nothing of it \x1b[31m was used.",
+                "evidence": {"requests": 0, "window": {"days": 30}},
+                "change": [
+                    {
+                        "action": "delete",
+                        "object": {
+                            "apiVersion": "rbac.authorization.k8s.io/v1",
+                            "kind": "RoleBinding",
+                            "metadata": {"name": "web", "namespace": "shop"},
+                        },
+                        "diff": "--- RoleBinding shop/web (now)\n+++ /dev/null\n-kind: RoleBinding\n",
+                    }
+                ],
+            },
+            "status": status,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "until"),
+    [
+        ("30d", NOW + timedelta(days=30)),
+        ("12h", NOW + timedelta(hours=12)),
+        ("2w", NOW + timedelta(days=14)),
+        ("2027-03-31", datetime(2027, 4, 1, tzinfo=UTC)),
+        ("2027-03-01", datetime(2027, 3, 2, tzinfo=UTC)),
+        ("2027-03-31T12:00:00Z", datetime(2027, 3, 31, 12, tzinfo=UTC)),
+    ],
+)
+def test_a_dismissal_lasts_for_a_time_or_to_the_end_of_a_day(told, until):
+    assert _advice.moment(told, NOW) == until
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ("soon", "is no time"),
+        ("d", "is no time"),
+        ("99999999999w", "is no time"),
+        ("2027-02-28", "is over already"),
+        ("0d", "is over already"),
+    ],
+)
+def test_what_is_no_time_or_past_is_refused(told, says):
+    with pytest.raises(MoorageError, match=says):
+        _advice.moment(told, NOW)
+
+
+@pytest.fixture
+def shop(monkeypatch):
+    """A project with some advice."""
+    found = [advice("4beaf7"), advice("4be000"), advice("9c0000", cluster="db")]
+
+    async def advices(client, namespace):
+        assert namespace == "project-shop"
+        return found
+
+    monkeypatch.setattr(_advice, "advices", advices)
+    return SimpleNamespace(namespace="")
+
+
+@pytest.mark.parametrize("told", ["web-4beaf7", "web-4bea", "4bea", "shop/4beaf", "shop/web-4beaf7"])
+async def test_an_advice_is_found_by_the_beginning_of_its_name(shop, told):
+    found = await _advice.find_advice(shop, told, "shop")
+    assert found.metadata.name == "web-4beaf7"
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ("4be", "could be 2 advices: web-4beaf7, web-4be000"),
+        ("web", "could be 2"),
+        ("77", "there is no advice 77"),
+    ],
+)
+async def test_what_could_be_several_or_none_is_said_to_be(shop, told, says):
+    with pytest.raises(UnknownNameError, match=says):
+        await _advice.find_advice(shop, told, "shop")
+
+
+def test_the_worst_comes_first_and_the_surest_of_these():
+    items = [
+        advice("1", severity="low", confidence=100),
+        advice("2", severity="critical", confidence=50),
+        advice("3", severity="critical", confidence=80),
+    ]
+    assert [item.metadata.name for item in _advice.in_order(items)] == ["web-3", "web-2", "web-1"]
+
+
+def test_a_report_for_code_scanning_has_a_run_for_each_advisor_and_lasting_identities():
+    report = _advice.as_report([advice("1"), advice("2", advisor="apis"), advice("3", state="Dismissed")])
+    runs = {run["tool"]["driver"]["name"]: run["results"] for run in report["runs"]}
+    assert set(runs) == {"moorage advise permissions", "moorage advise apis"}
+    results = runs["moorage advise permissions"]
+    assert [each["partialFingerprints"]["moorageAdvice/v1"] for each in results] == ["1", "3"]
+    assert [each["properties"]["state"] for each in results] == ["Open", "Dismissed"]
+    assert _advice.as_report([])["runs"][0]["results"] == []
+
+
+def test_an_advice_is_described_without_what_would_command_a_terminal():
+    item = advice(
+        state="Open",
+        application={
+            "phase": "Applied",
+            "by": "ann",
+            "at": "2027-03-01T12:00:00Z",
+            "harm": "get was refused",
+        },
+        severityChange={"was": "low", "at": "2027-03-01T12:00:00Z"},
+        history=[
+            {
+                "at": "2027-03-01T12:00:00Z",
+                "by": "system:serviceaccount:project-shop:member-ann-0123abcd",
+                "what": "dismissed: we know",
+            }
+        ],
+    )
+    told = "\n".join(_describe_advice.described(item, None))
+    assert "\x1b" not in told
+    assert "web-4beaf7d1: open, did harm" in told
+    assert "high (was low until 2027-03-01)" in told
+    assert "delete RoleBinding shop/web" in told
+    assert "It did harm: get was refused" in told
+    assert "2027-03-01 12:00 ann: dismissed: we know" in told
+    stored = "\n".join(_describe_advice.described(item, {"all": "of it"}))
+    assert "all: of it" in stored
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ({}, "open"),
+        ({"state": "Dismissed"}, "dismissed"),
+        ({"state": "Open", "application": {"phase": "Applying"}}, "open, applying"),
+        ({"state": "Applied", "application": {"phase": "Reverting"}}, "applied, reverting"),
+        ({"state": "Applied", "application": {"phase": "Applied"}}, "applied"),
+    ],
+)
+def test_the_state_says_also_what_was_interrupted(status, told):
+    assert _describe_advice.state({"status": status}) == told
+
+
+def test_a_recorded_change_without_a_before_is_named_at_least():
+    role = {"apiVersion": "v1", "kind": "Role", "metadata": {"name": "web", "namespace": "shop"}}
+    known = Change(Action.APPLY, {**role, "rules": [1]}, {**role, "rules": [1, 2]})
+    unknown = Change(Action.DELETE, role)
+    diff = _describe_advice.recorded_diff([known, unknown])
+    assert "-- 2" in diff
+    assert diff.endswith("# delete Role shop/web\n")
+
+
+def test_the_difference_of_steps_shows_what_is_made_and_what_goes():
+    role = {"apiVersion": "v1", "kind": "Role", "metadata": {"name": "web", "namespace": "shop", "uid": "1"}}
+    made = Step(Action.APPLY, role, Images(None, role))
+    gone = Step(Action.DELETE, role, Images(role, None))
+    diff = _describe_advice.steps_diff([made, gone])
+    assert "--- /dev/null\n+++ Role shop/web (to be)" in diff
+    assert "--- Role shop/web (now)\n+++ /dev/null" in diff
+    assert "uid" not in diff
+
+
+def test_a_change_that_is_stored_needs_a_store(monkeypatch):
+    monkeypatch.delenv("MOORAGE_DATABASE", raising=False)
+    monkeypatch.setenv("MOORAGE_KUBECONFIG", "/nowhere")
+    item = advice()
+    part = {"key": "web-4beaf7d1/change", "size": 200000, "digest": "0"}
+    item = Advice.parse({**item.wire(), "spec": {**item.wire()["spec"], "change": [], "storedChange": part}})
+    with pytest.raises(MoorageError, match="too large for the object, and no store is named"):
+        _advice.change_of(item, None)
+
+
+def test_a_change_comes_from_the_store(tmp_path):
+    from moorage.advisors.evidence import open_store
+
+    item = advice()
+    part = {"key": "web-4beaf7d1/change", "size": 2, "digest": "0"}
+    stored = Advice.parse(
+        {**item.wire(), "spec": {**item.wire()["spec"], "change": [], "storedChange": part}}
+    )
+    path = tmp_path / "advice.sqlite3"
+    store = open_store(path)
+    with pytest.raises(MoorageError, match="the store has no change of web-4beaf7d1"):
+        _advice.change_of(stored, str(path))
+    import json
+
+    content = json.dumps([each.wire() for each in item.spec.change]).encode()
+    store.put("project-shop/web-4beaf7d1/change", content, at=NOW)
+    store.close()
+    [change] = _advice.change_of(stored, f"sqlite:///{path}")
+    assert change.name == "RoleBinding shop/web"
+    assert change.action is Action.DELETE
+
+
+def test_the_platform_on_this_machine_has_a_store_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.delenv("MOORAGE_DATABASE", raising=False)
+    monkeypatch.delenv("MOORAGE_KUBECONFIG", raising=False)
+    monkeypatch.setenv("MOORAGE_HOME", str(tmp_path))
+    from moorage.advisors.evidence import open_store
+    from moorage.local.home import Home
+
+    item = advice()
+    assert _advice.stored_part(item, "evidence", "web-4beaf7d1/evidence", None) is None
+    store = open_store(Home(tmp_path).evidence_database)
+    store.put("project-shop/web-4beaf7d1/evidence", b"{}", at=NOW)
+    store.close()
+    assert _advice.stored_part(item, "evidence", "web-4beaf7d1/evidence", None) == b"{}"
+
+
+def test_a_reason_and_a_day_are_asked_for_before_anybody_is_asked(capsys, monkeypatch):
+    monkeypatch.setenv("MOORAGE_KUBECONFIG", "/nowhere")
+    assert main(["advice", "dismiss", "x", "--reason", "no"]) == 2
+    assert "says too little" in capsys.readouterr().err
+    assert main(["advice", "dismiss", "x", "--reason", "We know of it.", "--until", "soon"]) == 2
+    assert "is no time" in capsys.readouterr().err
+    assert main(["advice", "dismiss", "x"]) == 2
+    assert "--reason" in capsys.readouterr().err
+
+
+class Server:
+    """A management cluster with some advice."""
+
+    namespace = ""
+
+    def __init__(self, kubeconfig, *, timeout_seconds, quiet):
+        pass
+
+    def request(self, method, path):
+        root = "/apis/advice.moorage.dev/v1alpha1"
+        found = {
+            f"{root}/advices": ["web-1", "web-2"],
+            f"{root}/namespaces/project-shop/advices": ["web-1"],
+        }[path]
+        return {"items": [{"metadata": {"name": name, "namespace": "project-shop"}} for name in found]}
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("params", "incomplete", "completed"),
+    [
+        ({}, "", ["shop/web-1", "shop/web-2"]),
+        ({}, "shop/w", ["shop/web-1"]),
+        ({"project": "shop"}, "we", ["web-1"]),
+        ({"project": "shop"}, "x", []),
+    ],
+)
+def test_names_are_completed(monkeypatch, params, incomplete, completed):
+    monkeypatch.delenv("MOORAGE_PROJECT", raising=False)
+    monkeypatch.setattr(_identity, "management_kubeconfig", lambda: None)
+    monkeypatch.setattr(_request, "ApiServer", Server)
+    began = time.monotonic()
+    assert _complete.advices(SimpleNamespace(params=params), incomplete) == completed
+    assert time.monotonic() - began < 2
