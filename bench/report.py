@@ -22,6 +22,8 @@ BENCHMARKS = (
     "fleet",
     "policies",
     "permissions",
+    "apis",
+    "resources",
 )
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -38,6 +40,8 @@ _QUICK = {
     "fleet": ("--sizes", "5", "10", "--rest=10"),
     "policies": ("--runs=1", "--objects=40"),
     "permissions": ("--runs=1", "--events=20000", "--large=0.1"),
+    "apis": ("--runs=1", "--files=300"),
+    "resources": ("--runs=1", "--containers=200", "--each=2"),
 }
 
 

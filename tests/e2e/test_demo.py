@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from moorage.cli.demo import KUBECONFIG
 
 
@@ -18,6 +20,10 @@ def test_the_demo_ends_with_what_there_is_and_may_be_done_again(moorage):
         )
         assert len(running.stdout.split()) == 5
         assert not moorage.kubeconfig.exists()
+        advice = re.search(r"advice show (hello-[0-9a-f]+)", first.stdout)
+        assert advice
+        shown = moorage("advice", "show", advice[1], "-p", "demo").stdout
+        assert "nothing of it was used" in " ".join(shown.split())
         again = moorage("demo")
         assert again.stdout.splitlines()[2:] == first.stdout.splitlines()[2:]
     finally:

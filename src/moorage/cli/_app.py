@@ -61,7 +61,7 @@ ENTRIES = (
     Entry("status", "moorage.cli.platform:status", "Show what runs, and how well.", PLATFORM),
     Entry("logs", "moorage.cli.platform:logs", "Show what a component writes.", PLATFORM),
     Entry("doctor", "moorage.cli.platform:doctor", "Say what is missing or wrong, and the mend.", PLATFORM),
-    Entry("demo", "moorage.cli.demo:demo", "Show all of it at work, in a minute or two.", PLATFORM),
+    Entry("demo", "moorage.cli.demo:demo", "Show all of it at work, in two minutes or three.", PLATFORM),
     Entry("tools", "moorage.cli.tools:app", "The upstream programs that the platform runs.", PLATFORM),
     Entry("local", "moorage.cli.local:app", "Faults for the machines of the local provider.", PLATFORM),
     Entry("version", "moorage.cli._app:version", "Print the version, as `--version` does.", PLATFORM),
@@ -72,6 +72,9 @@ ENTRIES = (
     Entry("policy", "moorage.cli.policy:app", "What the cluster will refuse, told before it does.", PRODUCT),
     Entry("token", "", "Print a token of at most one hour, as kubectl asks for it.", PRODUCT),
     Entry("advise", "moorage.cli.advise:app", "What should change, with evidence and proof.", ADVICE),
+    Entry(
+        "advice", "moorage.cli.advice:app", "What advisors found in clusters: apply, undo, dismiss.", ADVICE
+    ),
 )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 2.5
 _ROOT = "/apis/moorage.dev/v1alpha1"
+_ADVICE = "/apis/advice.moorage.dev/v1alpha1"
 
 
 def projects(incomplete: str) -> list[str]:
@@ -43,6 +44,12 @@ def pools(ctx: typer.Context, incomplete: str) -> list[str]:
 def machine_types(incomplete: str) -> list[str]:
     """Return the machine types whose names begin so."""
     return _beginning(incomplete, _answer(lambda server: map(_name, _items(server, f"{_ROOT}/machinetypes"))))
+
+
+def advices(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the names of advice that begin so: NAME where the project is known, PROJECT/NAME elsewhere."""
+    named = ctx.params.get("project")
+    return _beginning(incomplete, _answer(lambda server: _advices(server, named, incomplete)))
 
 
 def _answer(ask: Callable[[ApiServer], Iterable[str]]) -> list[str]:
@@ -105,6 +112,18 @@ def _clusters(server: ApiServer, named: str | None, incomplete: str) -> list[str
         return [_name(item) for item in _items(server, path)]
     found = _items(server, f"{_ROOT}/kubernetesclusters")
     return [f"{project_of(item['metadata']['namespace'])}/{_name(item)}" for item in found]
+
+
+def _advices(server: ApiServer, named: str | None, incomplete: str) -> list[str]:
+    from moorage.api.meta import project_namespace, project_of
+
+    before, slash, _ = incomplete.rpartition("/")
+    project = before or named or os.environ.get("MOORAGE_PROJECT") or project_of(server.namespace)
+    if project:
+        found = _items(server, f"{_ADVICE}/namespaces/{project_namespace(project)}/advices")
+        return [f"{before}/{_name(item)}" if slash else _name(item) for item in found]
+    return [f"{project_of(item['metadata']['namespace'])}/{_name(item)}"
+            for item in _items(server, f"{_ADVICE}/advices")]  # fmt: skip
 
 
 def _pools(server: ApiServer, cluster: str, named: str | None) -> list[str]:

@@ -97,7 +97,7 @@ def refusal(error: ApiError) -> RefusedError:
     if denied := _DENIED.search(message):
         what = f"{denied['verb']} {denied['resource']}{_where(denied['namespace'])}"
         return RefusedError(
-            f"{_person(denied['user'])} may not {what}",
+            f"{person(denied['user'])} may not {what}",
             hint="an owner of the project can give another role: `moorage project member add`",
         )
     if status.code == HTTPStatus.UNAUTHORIZED:
@@ -119,10 +119,11 @@ _DENIED = re.compile(
     r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
     r'(?:.* in the namespace "(?P<namespace>[^"]+)")?'
 )
-_ACCOUNT = re.compile(r"^system:serviceaccount:[^:]+:member-(?P<slug>.+)-[0-9a-f]{8}$")
+_ACCOUNT = re.compile(r"^(?:system:serviceaccount:[^:]+|moorage):member-(?P<slug>.+)-[0-9a-f]{8}$")
 
 
-def _person(user: str) -> str:
+def person(user: str) -> str:
+    """Return a user as people know them: a member of a project by the member's name."""
     account = _ACCOUNT.match(user)
     return account["slug"] if account else user
 

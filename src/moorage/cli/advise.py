@@ -5,7 +5,10 @@ from __future__ import annotations
 import typer
 
 from moorage.cli._help import CommandGroup
+from moorage.cli.advise_apis import command as apis
+from moorage.cli.advise_patch import patch
 from moorage.cli.advise_permissions import permissions
+from moorage.cli.advise_resources import resources
 
 app = typer.Typer(cls=CommandGroup)
 
@@ -16,3 +19,6 @@ def _advise() -> None:
 
 
 app.command("permissions")(permissions)
+app.command("resources")(resources)
+app.command("apis")(apis())
+app.command("patch")(patch)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import getpass
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moorage.cli._output import say, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lightkube import AsyncClient
 
     from moorage.cli._names import ClusterRef
@@ -30,19 +30,31 @@ _APP = "hello"
 
 
 def demo() -> None:
-    """Show all of it at work, in a minute or two.
+    """Show all of it at work, in two minutes or three.
 
     Starts the platform and makes project demo with cluster hello: three nodes, a Deployment that is seen
-    running with a member's own rights, then five nodes. All of it stays, and doing it again changes nothing.
+    running with a member's own rights, then five nodes; and the first advice, about rights that nobody uses.
+    All of it stays, and doing it again changes nothing.
     """
     from moorage.cli._run import run
 
     began = time.monotonic()
-    kubeconfig, table = run(_demo())
-    _last_screen(kubeconfig, table, time.monotonic() - began)
+    result = run(_demo())
+    _last_screen(result, time.monotonic() - began)
 
 
-async def _demo() -> tuple[Path, list[tuple[str, str]]]:
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What the demo has come to: a member's kubeconfig, the pods of each node, an advice and what it says."""
+
+    kubeconfig: Path
+    nodes: list[tuple[str, str]]
+    advice: str
+    says: str
+
+
+async def _demo() -> _Result:
+    from moorage.cli import demo_advice
     from moorage.cli._kubeconfig import for_cluster
     from moorage.cli._names import ClusterRef
     from moorage.cli._run import management
@@ -57,13 +69,15 @@ async def _demo() -> tuple[Path, list[tuple[str, str]]]:
         await _cluster(client, ref)
         config = await for_cluster(str(ref), None, user=getpass.getuser(), admin=False)
         merge_into(kubeconfig, config)
+        await demo_advice.grant(config)
         await _run_deployment(config, kubeconfig)
         await _scale(client, ref)
-    return kubeconfig, await _pods_by_node(config)
+        advice, says = await demo_advice.advice_about_it(client, ref, config)
+    return _Result(kubeconfig, await _pods_by_node(config), advice, says)
 
 
 async def _project(client: AsyncClient) -> None:
-    from moorage.cli import _objects
+    from moorage.cli import _objects, demo_advice
     from moorage.cli._edit import create_new, edit
     from moorage.cli._wait import wait_for_project
     from moorage.kube.kinds import PROJECT
@@ -72,6 +86,7 @@ async def _project(client: AsyncClient) -> None:
     declared = _objects.project(PROJECT_NAME, _objects.ProjectOptions("A first look", owners=(user,)))
     await create_new(client, PROJECT, declared, what="project demo", if_not_exists=True)
     await edit(client, PROJECT, PROJECT_NAME, None, _objects.with_member(user, "owner", _objects.USER))
+    await edit(client, PROJECT, PROJECT_NAME, None, demo_advice.in_a_minute)
     await wait_for_project(client, PROJECT_NAME, timeout_seconds=_TIMEOUT_SECONDS)
     say(f"project {PROJECT_NAME} is there, and {user} owns it")
 
@@ -186,7 +201,7 @@ async def _pods_by_node(config: Kubeconfig) -> list[tuple[str, str]]:
     return [(node, f"{len(names)} running") for node, names in sorted(running.items())]
 
 
-def _last_screen(kubeconfig: Path, nodes: list[tuple[str, str]], seconds: float) -> None:
+def _last_screen(result: _Result, seconds: float) -> None:
     from moorage.cli._output import Column, paint, print_table
 
     ref, moorage = f"{PROJECT_NAME}/{CLUSTER_NAME}", _myself()
@@ -195,8 +210,13 @@ def _last_screen(kubeconfig: Path, nodes: list[tuple[str, str]], seconds: float)
     write("")
     print_table(
         (Column("Node", lambda record: record["node"]), Column("Pods", lambda record: record["pods"])),
-        [{"node": node, "pods": pods} for node, pods in nodes],
+        [{"node": node, "pods": pods} for node, pods in result.nodes],
     )
+    write("")
+    write(paint("The first advice", "bold"))
+    write(f"  {result.says}")
+    write(f"  {moorage} advice show {result.advice}")
+    write(f"  {moorage} advice apply {result.advice}    # and `advice revert` takes it back")
     write("")
     for heading, lines in (
         (
@@ -212,7 +232,7 @@ def _last_screen(kubeconfig: Path, nodes: list[tuple[str, str]], seconds: float)
             (
                 f"{moorage} status",
                 f"{moorage} cluster get {ref}",
-                f"{_kubectl()} --kubeconfig {kubeconfig} get pods -o wide",
+                f"{_kubectl()} --kubeconfig {result.kubeconfig} get pods -o wide",
                 f"{moorage} pool add {ref} spot --min 0 --max 3 --taint spot=yes:NoSchedule",
                 f"{moorage} cluster upgrade {ref} 1.37",
                 f"{moorage} cluster events {ref}",

@@ -73,6 +73,10 @@ def _call(arguments: Sequence[str]) -> int:
         from moorage.cli.policy_test import main as test
 
         return test(arguments[2:])
+    if arguments[:2] == ["advise", "apis"] and {"-h", "--help"}.isdisjoint(arguments):
+        from moorage.cli.advise_apis import main as apis
+
+        return apis(arguments[2:])
     from moorage.cli._app import call
 
     return call(arguments)

@@ -56,6 +56,7 @@ class ControlPlane:
         binaries: the executables, by name.
         etcd: where its objects are stored, below ``etcd_prefix``.
         emulated_version: the minor that it serves (``1.36``), when that is not the binaries' own.
+        audit_webhook: where its audit events are sent, and as whom, beside the file that they are kept in.
     """
 
     id: str
@@ -66,6 +67,7 @@ class ControlPlane:
     etcd: EtcdClient
     etcd_prefix: str
     emulated_version: str | None = None
+    audit_webhook: Path | None = None
 
     @property
     def server(self) -> str:
@@ -123,6 +125,7 @@ def api_server(plane: ControlPlane) -> Program:
         "tls-cipher-suites": _CIPHERS,
         "tls-min-version": "VersionTLS12",
         "tls-private-key-file": pki.key(API_SERVER),
+        **_audit_webhook(plane),
         **_emulation(plane),
     }
     # Told to end, it waits a minute for its watchers to leave, who do not. What it has answered is in etcd.
@@ -227,6 +230,26 @@ def _serving(plane: ControlPlane, component: str) -> dict[str, object]:
         "secure-port": plane.ports[component],
         "tls-cert-file": pki.certificate(component),
         "tls-private-key-file": pki.key(component),
+    }
+
+
+def _audit_webhook(plane: ControlPlane) -> dict[str, object]:
+    """Flags by which audit events are sent: soon, in lists, and again for a minute when nobody takes them."""
+    if plane.audit_webhook is None:
+        return {}
+    return {
+        "audit-webhook-batch-buffer-size": 20_000,
+        "audit-webhook-batch-max-size": 400,
+        "audit-webhook-batch-max-wait": "2s",
+        "audit-webhook-config-file": plane.audit_webhook,
+        # Five attempts, each after half as long again: 80 s in all.
+        "audit-webhook-initial-backoff": "10s",
+        "audit-webhook-mode": "batch",
+        "audit-webhook-truncate-enabled": "true",
+        "audit-webhook-truncate-max-batch-size": 10 * 1024**2,
+        # Bodies are not needed; events without one are far smaller than this.
+        "audit-webhook-truncate-max-event-size": 100 * 1024,
+        "audit-webhook-version": "audit.k8s.io/v1",
     }
 
 

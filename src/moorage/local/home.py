@@ -140,6 +140,21 @@ class Home:
         """The platform team's access to the management cluster."""
         return self.root / "admin.kubeconfig"
 
+    @property
+    def evidence(self) -> Path:
+        """What advisors count and keep."""
+        return self.root / "evidence"
+
+    @property
+    def evidence_database(self) -> Path:
+        """The database of the advisors."""
+        return self.evidence / "evidence.db"
+
+    @property
+    def spool(self) -> Path:
+        """Audit events of user clusters that are not counted yet."""
+        return self.evidence / "spool"
+
     def log(self, component: str) -> Path:
         """Where a component's output goes."""
         return self.logs / f"{component}.log"

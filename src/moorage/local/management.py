@@ -11,6 +11,7 @@ from pathlib import Path
 from moorage import __version__
 from moorage.files import private_folder, replace_file
 from moorage.local import controlplane
+from moorage.local.auditing import AUDIT, AUDIT_PORTS, receiver, receiver_probe, write_certificates
 from moorage.local.controlplane import API_SERVER, CONTROLLER_MANAGER, ETCD, ControlPlane, EtcdClient
 from moorage.local.home import Home
 from moorage.local.material import PLATFORM_ADMINS, ClusterKeys, component_users, write_material
@@ -38,6 +39,7 @@ MANAGEMENT_PROGRAMS = (
     f"{MANAGEMENT}.{CONTROLLER_MANAGER}",
     CLUSTER_API,
     OPERATOR,
+    AUDIT,
 )
 
 _ETCD_PEER = "etcd/peer"
@@ -54,7 +56,14 @@ _PORTS = (
     _CLUSTER_API_METRICS,
     OPERATOR,
     _OPERATOR_HEALTH,
+    *AUDIT_PORTS,
 )
+_ADVICE_SETTINGS = {
+    "advice-window": "MOORAGE_ADVICE_WINDOW",
+    "advice-interval": "MOORAGE_ADVICE_INTERVAL",
+}
+"""How advice is made on this platform: from the environment of `moorage up`."""
+
 _FEATURES = "ClusterTopology=true,MachineTaintPropagation=true,ReconcilerRateLimiting=false"
 _SERVER_HOSTS = (LOOPBACK, "localhost")
 
@@ -93,8 +102,13 @@ class ManagementPlane:
         return controlplane.api_server(self.plane)
 
     def controllers(self) -> list[Program]:
-        """Return what works on the management cluster's objects."""
-        return [controlplane.controller_manager(self.plane), self._cluster_api(), self._operator()]
+        """Return what works on the management cluster's objects, and what listens to user clusters."""
+        return [
+            receiver(self.home, self.ports),
+            controlplane.controller_manager(self.plane),
+            self._cluster_api(),
+            self._operator(),
+        ]
 
     def _cluster_api(self) -> Program:
         pki = self.plane.pki
@@ -129,6 +143,11 @@ class ManagementPlane:
             f"--key-file={self.plane.pki.key(OPERATOR)}",
             f"--ca-file={self.plane.pki.certificate('ca')}",
             f"--home={self.home.root}",
+            *(
+                f"--{flag}={value}"
+                for flag, name in _ADVICE_SETTINGS.items()
+                if (value := os.environ.get(name))
+            ),
         )
         # Another Moorage is another operator: the version makes the program a changed one.
         environment = {"PYTHONUNBUFFERED": "1", "MOORAGE_VERSION": __version__}
@@ -155,6 +174,7 @@ def management_probes(home: Home, ports: Mapping[str, int]) -> dict[str, Probe]:
         ),
         CLUSTER_API: Probe(f"http://{LOOPBACK}:{ports[_CLUSTER_API_HEALTH]}/readyz"),
         OPERATOR: Probe(f"http://{LOOPBACK}:{ports[_OPERATOR_HEALTH]}/readyz"),
+        AUDIT: receiver_probe(ports),
     }
 
 
@@ -187,6 +207,7 @@ def management_plane(home: Home, binaries: Mapping[str, Path]) -> ManagementPlan
     authority = etcd_pki(home).authority("ca", "Moorage etcd CA")
     # etcd shows its certificate to itself, too: as a peer, and from its JSON gateway.
     etcd_pki(home).leaf("server", authority, Leaf("etcd", hosts=_SERVER_HOSTS))
+    write_certificates(home)
     plane = ControlPlane(
         id=MANAGEMENT,
         folder=home.management,

@@ -23,6 +23,7 @@ from moorage.kube.client import connect
 from moorage.kube.kinds import MACHINE_TYPE, NAMESPACE, Kind, Object
 from moorage.kube.objects import is_status, list_objects, poll
 from moorage.local import kubeconfig, manifests
+from moorage.local.auditing import AUDIT
 from moorage.local.controlplane import API_SERVER, CONTROLLER_MANAGER, ETCD
 from moorage.local.errors import PlatformError, PortTakenError, explained
 from moorage.local.home import Home
@@ -115,7 +116,7 @@ async def down(home: Home, report: Report = lambda _: None, *, delete: bool = Fa
     async with _exclusive(home):
         home.wanted.unlink(missing_ok=True)
         async with _step(report, "Processes"):
-            await in_thread(lambda: Supervisor(home).stop(last=(ETCD,)))
+            await in_thread(lambda: Supervisor(home).stop(last=(AUDIT, ETCD)))
         if not delete:
             return
         async with _step(report, "State"):
@@ -142,7 +143,9 @@ async def _start(home: Home, report: Report, progress: Progress | None) -> None:
             await _install(client, management)
         async with _step(report, "Controllers: Kubernetes, Cluster API, Moorage"):
             await in_thread(lambda: supervisor.put(management.controllers()))
-            await _ready(management, [management.plane.program(CONTROLLER_MANAGER), CLUSTER_API, OPERATOR])
+            await _ready(
+                management, [management.plane.program(CONTROLLER_MANAGER), CLUSTER_API, OPERATOR, AUDIT]
+            )
     admin = kubeconfig.load(management.plane.kubeconfig(ADMIN))
     write_if_changed(home.admin_kubeconfig, kubeconfig.render(admin))
 
@@ -152,6 +155,7 @@ def _remove_state(home: Home) -> None:
     for path in (
         home.clusters,
         home.etcd_data,
+        home.evidence,
         home.management,
         home.pki,
         home.programs,
@@ -273,7 +277,7 @@ async def _install(client: AsyncClient, management: ManagementPlane) -> None:
         ),
         *manifests.load("cluster-api-rbac.yaml"),
         *manifests.load("embedded.yaml"),
-        *manifests.load_folder("manifests"),
+        *manifests.load_folder("deploy"),
     ]
     digest = sha256(f"{__version__}{crds}{rest}".encode()).hexdigest()[:16]
     names = [{"apiVersion": "v1", "kind": NAMESPACE.kind, "metadata": {"name": name}} for name in _NAMESPACES]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from moorage import __version__
+from moorage.local.auditing import AUDIT
 from moorage.local.controlplane import API_SERVER
 from moorage.local.errors import NotRunningError
 from moorage.local.gatekeeper import GATE, GATEKEEPER, ready_probe
@@ -137,7 +138,7 @@ def _probes(home: Home, ports: Mapping[str, int], declared: list[str]) -> dict[s
 
 
 def _version(component: str) -> str:
-    if component in (OPERATOR, GATE):
+    if component in (AUDIT, OPERATOR, GATE):
         return __version__
     tool = CLUSTER_API_BINARY if component == CLUSTER_API else component
     return load_catalog().tool(tool).version

@@ -20,7 +20,7 @@ from typing import Any
 
 from moorage.files import write_if_changed
 from moorage.kube.client import connect
-from moorage.local import controlplane, kubeconfig, manifests
+from moorage.local import auditing, controlplane, kubeconfig, manifests
 from moorage.local.controlplane import API_SERVER, CONTROLLER_MANAGER, KWOK, SCHEDULER, ControlPlane
 from moorage.local.errors import PlatformError, explained
 from moorage.local.etcd import delete_prefix
@@ -40,6 +40,7 @@ _turns: defaultdict[tuple[Path, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
 _ABOUT = "about.json"
 _ADMIN = "admin"
+_ADVISOR = "advisor"
 _INSTALLED = "installed"
 _OBJECTS = "user-cluster.yaml"
 
@@ -189,6 +190,11 @@ class KnownCluster:
     version: str
 
 
+def advisor_kubeconfig(home: Home, cluster_id: str) -> Path:
+    """Return where the advisors' access to a cluster is: they read who may do what, and nothing else."""
+    return home.clusters / cluster_id / f"{_ADVISOR}.kubeconfig"
+
+
 def known_cluster(home: Home, cluster_id: str) -> KnownCluster:
     """Return what is known of a cluster without asking anybody."""
     try:
@@ -220,9 +226,11 @@ def _prepare(home: Home, spec: UserClusterSpec, keys: ClusterKeys) -> ControlPla
             etcd=etcd_client(home, spec.id),
             etcd_prefix=_etcd_prefix(spec.id),
             emulated_version=spec.version,
+            audit_webhook=auditing.webhook_config(home, spec.id, home.clusters / spec.id),
         )
         users = component_users([CONTROLLER_MANAGER, SCHEDULER, KWOK]) | {
-            _ADMIN: Leaf("kubernetes-admin", ("system:masters",))
+            _ADMIN: Leaf("kubernetes-admin", ("system:masters",)),
+            _ADVISOR: Leaf("moorage:advisor"),
         }
         issuer = TokenIssuer(
             url=management_issuer(home),
@@ -292,5 +300,8 @@ def _remove_files(home: Home, cluster_id: str) -> None:
     pki = etcd_pki(home)
     pki.certificate(cluster_id).unlink(missing_ok=True)
     pki.key(cluster_id).unlink(missing_ok=True)
+    auditing.forget(home, cluster_id)
     Ports(home).release(f"clusters/{cluster_id}")
     shutil.rmtree(home.clusters / cluster_id, ignore_errors=True)
+    # The receiver takes nothing of the cluster any more, and removes what it has counted.
+    shutil.rmtree(home.spool / cluster_id, ignore_errors=True)

@@ -12,6 +12,8 @@ from contextlib import AsyncExitStack
 
 from lightkube import AsyncClient
 
+from moorage.advisors.cluster.controller import AdviceController
+from moorage.advisors.cluster.host import LocalAdviceHost
 from moorage.api.meta import CLUSTERS_MANAGER, SYSTEM_NAMESPACE
 from moorage.clusters import webhook
 from moorage.clusters.claims import Ledger
@@ -98,6 +100,9 @@ async def _work(settings: Settings, client: AsyncClient, ready: Health, stop: as
     ]
     engines: list[EngineHost] = [LocalEngineHost(Home(settings.home))] if settings.home is not None else []
     controllers.append(PoliciesController(client, cache, engines))
+    if settings.home is not None:
+        advice = AdviceController(client, cache, LocalAdviceHost(Home(settings.home)), settings.advice)
+        controllers.append(advice)
     async with AsyncExitStack() as stack:
         if settings.home is not None:
             provider = local_provider(client, cache, Home(settings.home))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.advisors.cluster.timing import Tempo, duration
 from moorage.clusters.webhook import Certificate
 
 
@@ -20,6 +21,7 @@ class Settings:
         health_port: where ``/healthz`` and ``/readyz`` are answered, on loopback.
         certificate: of the webhooks.
         home: the embedded platform whose user clusters it runs; ``None`` where there is no such platform.
+        advice: how advice is made, where nobody says otherwise.
     """
 
     kubeconfig: Path
@@ -27,6 +29,7 @@ class Settings:
     health_port: int
     certificate: Certificate
     home: Path | None = None
+    advice: Tempo = field(default_factory=Tempo)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -39,6 +42,20 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     parser.add_argument("--key-file", type=Path, required=True, help="its key")
     parser.add_argument("--ca-file", type=Path, required=True, help="who signed it")
     parser.add_argument("--home", type=Path, help="the embedded platform whose user clusters it runs")
+    parser.add_argument(
+        "--advice-window",
+        type=duration,
+        default=Tempo().window,
+        metavar="30d",
+        help="how long something must not have been used to be called unused, where nobody says otherwise",
+    )
+    parser.add_argument(
+        "--advice-interval",
+        type=duration,
+        default=Tempo().interval,
+        metavar="10m",
+        help="how often advice is made when nothing changes",
+    )
     given = parser.parse_args(arguments)
     return Settings(
         kubeconfig=given.kubeconfig,
@@ -46,4 +63,5 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         health_port=given.health_port,
         certificate=Certificate(given.cert_file, given.key_file, given.ca_file),
         home=given.home,
+        advice=Tempo(given.advice_window, given.advice_interval),
     )

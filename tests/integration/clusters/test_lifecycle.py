@@ -196,7 +196,7 @@ async def test_a_cluster_that_is_deleted_behind_our_back_is_made_again(
 
 
 async def test_what_cluster_api_makes_twice_takes_nothing_with_it(admin: AsyncClient, project: str) -> None:
-    """While its cache is behind, the topology controller makes both again and has the Cluster refer to them."""
+    """While its cache is behind, the topology controller makes both again, and points the Cluster there."""
     namespace = project_namespace(project)
     await declare(admin, project, "web", pool("main", 0))
     await until(admin, project, "web", settled)

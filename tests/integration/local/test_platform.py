@@ -44,6 +44,7 @@ PROGRAMS = {
     "etcd",
     "management.kube-apiserver",
     "management.kube-controller-manager",
+    "audit",
     "cluster-api",
     "operator",
 }

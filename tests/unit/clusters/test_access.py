@@ -35,7 +35,7 @@ def named(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def shipped() -> list[dict[str, Any]]:
-    return manifests.load_folder("manifests")
+    return manifests.load_folder("deploy")
 
 
 @given(st.text(min_size=1, max_size=253))

@@ -63,7 +63,7 @@ def test_every_object_of_a_file_is_of_a_kind_that_can_be_installed(name: str) ->
 
 
 def test_every_object_of_ours_is_of_a_kind_that_can_be_installed() -> None:
-    objects = [*manifests.load_folder("api", "crds"), *manifests.load_folder("manifests")]
+    objects = [*manifests.load_folder("api", "crds"), *manifests.load_folder("deploy")]
     assert {(obj["apiVersion"], obj["kind"]) for obj in objects} <= manifests._KINDS.keys()
 
 

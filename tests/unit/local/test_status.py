@@ -40,7 +40,13 @@ async def test_a_stopped_platform_shows_what_does_not_run_by_cluster(home: Home)
     claimed = Ports(home).claim(["etcd", "clusters/c1/kube-apiserver", "clusters/c1/kwok"])
     declare(home, "etcd", "c1.kube-apiserver", "c1.kwok")
     found = {status.component: status for status in await platform_status(home)}
-    missing = ["cluster-api", "management.kube-apiserver", "management.kube-controller-manager", "operator"]
+    missing = [
+        "audit",
+        "cluster-api",
+        "management.kube-apiserver",
+        "management.kube-controller-manager",
+        "operator",
+    ]
     assert sorted(found) == sorted(["supervisor", "etcd", "c1.kube-apiserver", "c1.kwok", *missing])
     assert list(found)[-2:] == ["c1.kube-apiserver", "c1.kwok"]
     assert {status.health for status in found.values()} == {"is not running"}
