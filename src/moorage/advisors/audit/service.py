@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -32,6 +33,9 @@ FOLD_SECONDS: Final = 2.0
 
 KEEP: Final = timedelta(days=92)
 """How long counts of a day are kept: no window is longer."""
+
+NICENESS: Final = 10
+"""How much it lets others go first, as `nice` counts."""
 
 _TIDY_SECONDS: Final = 5.0
 _PRUNE_SECONDS: Final = 600.0
@@ -218,6 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # Most events come while a cluster is made. They can wait on the disk; who waits for the cluster cannot.
+    os.nice(NICENESS)
     try:
         asyncio.run(_until_signalled(settings))
     except MoorageError as error:
