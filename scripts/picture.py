@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 TARGET = Path(__file__).parents[1] / "docs/images/demo.svg"
-COLUMNS, LINES = 84, 70
+COLUMNS, LINES = 84, 80
 SESSION = "moorage-picture"
 DONE = "leaves nothing behind"
 PATIENCE_SECONDS = 600

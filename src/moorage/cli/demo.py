@@ -6,6 +6,7 @@ import getpass
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from moorage.cli._output import say, write
@@ -27,6 +28,7 @@ KUBECONFIG = "demo.kubeconfig"
 
 _TIMEOUT_SECONDS = 600.0
 _APP = "hello"
+_LINE = 76
 
 
 def demo() -> None:
@@ -214,9 +216,10 @@ def _last_screen(result: _Result, seconds: float) -> None:
     )
     write("")
     write(paint("The first advice", "bold"))
-    write(f"  {result.says}")
-    write(f"  {moorage} advice show {result.advice}")
-    write(f"  {moorage} advice apply {result.advice}    # and `advice revert` takes it back")
+    for line in wrap(result.says, _LINE):
+        write(f"  {line}")
+    for verb, comment in (("show", ""), ("apply", ""), ("revert", "    # undoes it")):
+        write(f"  {moorage} advice {verb} {result.advice}{comment}")
     write("")
     for heading, lines in (
         (

@@ -235,7 +235,7 @@ class TestShippedRoles:
         assert with_secrets == {access.OPERATOR_IN_PROJECT}
 
     @pytest.mark.parametrize("name", sorted(access.IN_NAMESPACE))
-    def test_members_write_nothing_but_their_clusters(self, name: str) -> None:
+    def test_members_write_nothing_but_their_clusters_and_what_they_decide(self, name: str) -> None:
         role = named([obj for obj in shipped() if obj["kind"] == "ClusterRole"], name)
         written = {
             (group, resource)
@@ -245,7 +245,7 @@ class TestShippedRoles:
             for resource in rule["resources"]
         }
 
-        assert written <= {("moorage.dev", "kubernetesclusters")}
+        assert written <= {("moorage.dev", "kubernetesclusters"), ("advice.moorage.dev", "advices/status")}
 
     def test_what_the_operator_hands_out_by_project_it_has_itself(self) -> None:
         operator = named([obj for obj in shipped() if obj["kind"] == "ClusterRole"], "moorage:operator")
