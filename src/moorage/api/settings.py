@@ -80,7 +80,10 @@ class AdviceSettings(ApiModel):
 
     window: Annotated[
         str,
-        Rule(f"self.matches('{ADVICE_WINDOW_PATTERN}')", "a window is a number and m, h or d: 90m, 12h, 30d"),
+        Rule(
+            f"self.matches('{ADVICE_WINDOW_PATTERN}')",
+            "a window is a number and m, h or d, at most 90d: 90m, 12h, 30d",
+        ),
     ] = Field(
         max_length=6,
         description="How long something must not have been used to be called unused: 90m, 12h, 30d. "

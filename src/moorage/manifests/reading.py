@@ -34,7 +34,7 @@ class Reading:
         namespace: where charts are installed.
         charts: how they are rendered.
         parsed: reads the texts, and remembers what they say.
-        worth: says whether a text has to be read at all; every one without.
+        worth: says whether a text that nobody named has to be read at all; every one without.
 
     Attributes:
         problems: what could not be read so far.
@@ -124,7 +124,9 @@ class Reading:
             raise InputError(f"{Where(shown, _line(error.line))}: {error.problem}") from error
 
     def _read(self, manifest: Manifest) -> Iterator[Item]:
-        if self._worth is not None and not self._worth(manifest.text):
+        # Who names a file wants to hear when it is broken, whatever is in it.
+        named = manifest.asked and not manifest.rendered
+        if self._worth is not None and not self._worth(manifest.text) and not named:
             return
         before = len(self.problems)
         some = False

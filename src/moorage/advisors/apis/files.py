@@ -3,7 +3,8 @@
 Most of what a folder holds is written in versions that stay. What cannot name one that goes is not parsed: a
 version that goes stands in the text of whoever names it, letter for letter, unless the text has escapes that
 can write letters in other ways, or base64. That is looked for in the text, which is many times as fast as
-reading it. A file that is left alone because of that may be broken: nothing in it can be a version that goes.
+reading it. A file of a folder that is left alone because of that may be broken: nothing in it can be a
+version that goes. A file that was named is read, and said to be broken when it is.
 """
 
 from __future__ import annotations

@@ -150,6 +150,15 @@ def test_a_webhook_that_matches_only_what_goes_is_found(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_that_was_named_is_said_to_be_broken_whatever_is_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("kind: x\n  foo: : [bar\n")
+    seen = read_files([str(file)], TABLE)
+    assert len(seen.unread) == 1
+    assert f"{file}:2:6: this is not YAML" in seen.unread[0]
+    assert read_files([str(tmp_path)], TABLE).unread == ()
+
+
 def test_a_file_that_cannot_name_what_goes_is_left_alone_even_if_broken(tmp_path: Path) -> None:
     seen = read(tmp_path, a="apiVersion: [\n", b="apiVersion: batch/v1beta1\nkind: [\n")
     assert len(seen.unread) == 1
