@@ -102,7 +102,7 @@ def _sources(path: str) -> Iterator[Source]:
 
 
 def _folder(folder: Path) -> Iterator[Source]:
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in os.walk(folder, onerror=_not_listed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.startswith("."):
@@ -113,6 +113,12 @@ def _folder(folder: Path) -> Iterator[Source]:
                 continue  # it was renamed; the second look finds it
             except OSError as error:
                 raise LogError(f"{Path(root, name)}: {_reason(error)}") from error
+
+
+def _not_listed(error: OSError) -> None:
+    """Refuse a folder that cannot be listed: what its logs show is used would count as unused."""
+    if not isinstance(error, FileNotFoundError):
+        raise LogError(f"{error.filename}: {_reason(error)}") from error
 
 
 def _open(path: Path) -> Source:

@@ -31,6 +31,23 @@ def requests(usage: Usage) -> set[Request]:
 SOME = [event("get", name=f"n{number % 7}", namespace=f"ns{number % 3}") for number in range(200)]
 
 
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "audit.log", SOME)
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(LogError, match="closed: permission denied"):
+        open_sources([str(tmp_path)])
+
+
 def test_files_folders_and_gzip_are_read_and_each_file_once(tmp_path: Path) -> None:
     folder = tmp_path / "logs" / "deeper"
     folder.mkdir(parents=True)
