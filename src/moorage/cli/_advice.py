@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -114,6 +114,93 @@ async def resolved_with(client: AsyncClient, item: Advice) -> list[str]:
     ]
 
 
+def is_in(item: Advice, states: Collection[str]) -> bool:
+    """Say whether an advice is in one of these states; where none is named, in any but resolved.
+
+    What stands is ``applied``, also when it is resolved: an advisor that sees the change resolves the advice,
+    and it can be taken back all the same.
+    """
+    from moorage.advisors.keeping import life
+
+    its = {item.state.value.lower()}
+    if not states:
+        return its != {StateChoice.RESOLVED.value}
+    if item.status is not None and life.stands(item.status):
+        its.add(StateChoice.APPLIED.value)
+    return not its.isdisjoint(states)
+
+
+def require_dismissable(item: Advice) -> None:
+    """See that there is something to decide against.
+
+    Raises:
+        MoorageError: there is not; the hint is what to do instead.
+    """
+    from moorage.advisors.keeping import life
+    from moorage.api.advice import AdviceState, AdviceStatus
+
+    name, status = item.metadata.name, item.status or AdviceStatus()
+    if life.is_under_way(status):
+        raise MoorageError(
+            f"{name} is being applied or undone",
+            hint=f"`moorage advice revert {name}` undoes what was done; then it can be dismissed",
+        )
+    if item.state is AdviceState.APPLIED or life.is_harmful(status):
+        raise MoorageError(
+            f"{name} is applied, so it is too late to decide against it",
+            hint=f"take it back first: `moorage advice revert {name}`",
+        )
+    if item.state is AdviceState.RESOLVED:
+        raise MoorageError(
+            f"{name} is resolved: there is nothing to dismiss",
+            hint="should the advisor find it again, it opens again by itself",
+        )
+
+
+def require_dismissed(item: Advice) -> None:
+    """See that there is a decision to take back.
+
+    Raises:
+        MoorageError: there is not; the hint is what to do instead.
+    """
+    from moorage.api.advice import AdviceState
+
+    name = item.metadata.name
+    dismissal = item.status.dismissal if item.status is not None else None
+    match item.state:
+        case AdviceState.DISMISSED:
+            return
+        case AdviceState.APPLIED:
+            hint = f"what was applied is taken back with `moorage advice revert {name}`"
+        case AdviceState.RESOLVED if dismissal is not None:
+            hint = "should the advisor find it again, it is dismissed again, and can be opened then"
+        case AdviceState.RESOLVED:
+            hint = "should the advisor find it again, it opens again by itself"
+        case _:
+            hint = "there is nothing to do"
+    raise MoorageError(f"{name} is {item.state.value.lower()}, not dismissed", hint=hint)
+
+
+async def require_cluster(client: AsyncClient, name: str, project: str | None) -> None:
+    """See that there is a cluster of this name: in a project, or in any.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    from moorage.cli._edit import get_cluster
+    from moorage.cli._names import ClusterRef, UnknownNameError
+    from moorage.kube.kinds import KUBERNETES_CLUSTER
+    from moorage.kube.objects import list_objects
+
+    if project is not None:
+        await get_cluster(client, ClusterRef(project, name))
+    elif not any(each["metadata"]["name"] == name for each in await list_objects(client, KUBERNETES_CLUSTER)):
+        raise UnknownNameError(
+            f"there is no cluster {name} in any project",
+            hint="`moorage cluster list -A` shows those there are",
+        )
+
+
 def spelled(item: Advice) -> tuple[str, str]:
     """Return how an advice is called: by its whole name, and without its cluster's."""
     name = item.metadata.name
@@ -187,6 +274,7 @@ async def entered(
     from moorage.advisors.applying.act import Person
     from moorage.api.meta import project_of
     from moorage.cli._kubeconfig import for_cluster
+    from moorage.cli._run import person
     from moorage.kube.client import connect
     from moorage.kube.discovery import served_kind
     from moorage.kube.objects import UNREACHABLE
@@ -202,7 +290,7 @@ async def entered(
                 f"cluster {project}/{item.spec.cluster} does not answer",
                 hint=f"`moorage cluster get {project}/{item.spec.cluster}` shows how it is",
             ) from error
-        yield Person(name, management, inside)
+        yield Person(name, management, inside, person)
 
 
 def change_of(item: Advice, store: str | None) -> Sequence[Change]:

@@ -29,6 +29,8 @@ def state(record: Mapping[str, Any]) -> str:
         return f"{told}, {_UNDER_WAY[phase]}"
     if told == "open" and application.get("harm"):
         return "open, did harm"
+    if application.get("phase") == "Applied" and told != "applied":
+        return f"{told}, applied"
     return told
 
 

@@ -16,6 +16,7 @@ from moorage.cli._advice import (
     SeverityChoice,
     StateChoice,
     StoreOption,
+    is_in,
 )
 from moorage.cli._help import CommandGroup
 from moorage.cli._names import ProjectOption
@@ -64,7 +65,11 @@ def list_advice(
     ] = None,
     state: Annotated[
         list[StateChoice] | None,
-        typer.Option("--state", help="In this state; may be repeated. Default: all but resolved."),
+        typer.Option(
+            "--state",
+            help="In this state; may be repeated. What stands is applied, also when it is resolved. "
+            "Default: all but resolved.",
+        ),
     ] = None,
     output: Annotated[
         ListOutput, typer.Option("--output", "-o", help="How to print the result.")
@@ -76,9 +81,9 @@ def list_advice(
     """
     from moorage.cli._run import management, run
 
-    async def work() -> list[Advice]:
+    async def work() -> tuple[list[Advice], bool]:
         from moorage.api.meta import project_namespace
-        from moorage.cli._advice import advices
+        from moorage.cli._advice import advices, require_cluster
         from moorage.cli._edit import get_project
         from moorage.cli._names import implied_project, split
 
@@ -88,14 +93,18 @@ def list_advice(
             if named:
                 await get_project(client, named)
             found = await advices(client, project_namespace(named) if named else None)
-            return [item for item in found if name in {None, item.spec.cluster}]
+            its = [item for item in found if name in {None, item.spec.cluster}]
+            if name and not its:
+                await require_cluster(client, name, named)
+            return its, named is None
 
-    states = {each.value for each in state or ()} or {each.value for each in StateChoice} - {"resolved"}
+    states = {each.value for each in state or ()}
     least = list(SeverityChoice).index(severity) if severity else len(SeverityChoice)
+    items, of_all = run(work())
     found = [
         item
-        for item in run(work())
-        if item.state.value.lower() in states
+        for item in items
+        if is_in(item, states)
         and advisor in {None, item.spec.advisor}
         and list(SeverityChoice).index(SeverityChoice(item.spec.severity.value)) <= least
     ]
@@ -108,7 +117,7 @@ def list_advice(
     print_objects(
         [item.wire() for item in found],
         Output(output.value),
-        columns=_columns(),
+        columns=_columns(of_all=of_all),
         nothing="there is no such advice"
         if state or severity or advisor or cluster
         else "there is no advice",
@@ -204,7 +213,7 @@ def dismiss(
 
     It is not brought up again before its day; without --until, never.
     """
-    from moorage.cli._advice import moment
+    from moorage.cli._advice import moment, require_dismissable
     from moorage.errors import MoorageError
 
     now = datetime.now(UTC).replace(microsecond=0)
@@ -216,13 +225,8 @@ def dismiss(
         from moorage.advisors.keeping import life
         from moorage.api.advice import AdviceStatus
 
-        status = item.status or AdviceStatus()
-        if life.is_under_way(status):
-            raise MoorageError(
-                f"{item.metadata.name} is being applied or undone",
-                hint=f"finish that first: `moorage advice apply` or `revert {item.metadata.name}`",
-            )
-        return life.dismissed(status, by=me, reason=reason.strip(), until=end, now=now)
+        require_dismissable(item)
+        return life.dismissed(item.status or AdviceStatus(), by=me, reason=reason.strip(), until=end, now=now)
 
     item = _decide(advice, project, change)
     say(f"{item.metadata.name} is dismissed{f' until {end:%Y-%m-%d %H:%M} UTC' if end else ''}")
@@ -236,19 +240,15 @@ def reopen(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "somebody asked for it",
 ) -> None:
     """Open an advice again that was dismissed."""
-    from moorage.errors import MoorageError
+    from moorage.cli._advice import require_dismissed
 
     now = datetime.now(UTC).replace(microsecond=0)
 
     def change(item: Advice, me: str) -> Any:
         from moorage.advisors.keeping import life
-        from moorage.api.advice import AdviceState, AdviceStatus
+        from moorage.api.advice import AdviceStatus
 
-        if item.state is not AdviceState.DISMISSED:
-            raise MoorageError(
-                f"{item.metadata.name} is {item.state.value.lower()}, not dismissed",
-                hint="what was applied is undone with `moorage advice revert`",
-            )
+        require_dismissed(item)
         return life.reopened(item.status or AdviceStatus(), by=me, why=reason, now=now)
 
     item = _decide(advice, project, change)
@@ -277,11 +277,13 @@ def _decide(advice: str, project: str | None, change: Any) -> Advice:
     return run(work())
 
 
-def _columns() -> tuple[Column, ...]:
+def _columns(*, of_all: bool = False) -> tuple[Column, ...]:
     from moorage.cli._columns import AGE, NAME, at
+    from moorage.cli._columns import project as project_of
     from moorage.cli._describe_advice import state
 
     return (
+        *((Column("Project", project_of),) if of_all else ()),
         NAME,
         Column("Severity", lambda record: at(record, "spec", "severity"), _STYLES.get),
         Column("Sure", lambda record: f"{at(record, 'spec', 'confidence')}%"),

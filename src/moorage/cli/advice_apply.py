@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,17 +69,20 @@ def apply(  # noqa: PLR0913 - one parameter a flag
                 prepared = await prepare(person, item, change_of(item, store))
                 name = item.metadata.name
                 if prepared.resumed:
-                    say(f"{name} was begun before, and is finished now")
+                    say(f"{name} was begun before, and {'would be' if dry_run else 'is'} finished now")
                 write(painted(steps_diff(prepared.steps)), end="")
                 for note in prepared.notes:
                     say(f"note: {note}")
                 if dry_run:
                     return True
-                confirm(f"{len(prepared.steps)} objects of cluster {item.spec.cluster} are changed", yes=yes)
+                confirm(changed(len(prepared.steps), item.spec.cluster), yes=yes)
                 before = await concerned(person.inside, prepared.steps, item.spec.subject) if seconds else {}
-                await follow(person, item, prepared, now=_now(), progress=say)
+                with half_done(name, begun=prepared.resumed) as progress:
+                    await follow(person, item, prepared, now=_now(), progress=progress)
                 say(f"{name} is applied; `moorage advice revert {name}` takes it back")
                 if not before:
+                    if seconds:
+                        say("nothing to watch: no workload is concerned")
                     return True
                 say(f"watching {', '.join(map(str, before))} for {watch}")
                 told = await worse(person.inside, before, seconds=seconds)
@@ -111,10 +117,55 @@ def revert(
             item = await find_advice(client, advice, project)
             async with entered(client, item, user=user, admin=admin) as person:
                 confirm(f"what {item.metadata.name} has changed becomes as it was before", yes=yes)
-                await undo(person, item, now=_now(), progress=say)
+                with half_done(item.metadata.name, undoing=True, begun=is_begun(item)) as progress:
+                    await undo(person, item, now=_now(), progress=progress)
                 return item.metadata.name
 
     say(f"{run(work())} is taken back, and open again")
+
+
+def changed(objects: int, cluster: str) -> str:
+    """Return what following an advice comes to, in a sentence."""
+    what = "1 object" if objects == 1 else f"{objects} objects"
+    return f"{what} of cluster {cluster} {'is' if objects == 1 else 'are'} changed"
+
+
+def is_begun(item: Advice) -> bool:
+    """Say whether an advice is half applied, or half taken back."""
+    from moorage.advisors.keeping import life
+
+    return item.status is not None and life.is_under_way(item.status)
+
+
+@contextmanager
+def half_done(name: str, *, undoing: bool = False, begun: bool = False) -> Iterator[Callable[[str], None]]:
+    """Tell what is done with an advice; and, when that is interrupted, how to go on.
+
+    Args:
+        name: the advice.
+        undoing: whether it is taken back rather than applied.
+        begun: whether some of it was done before.
+
+    Yields:
+        What is to be told each step, when it is done.
+    """
+    told = begun
+
+    def progress(what: str) -> None:
+        nonlocal told
+        told = True
+        say(what)
+
+    try:
+        yield progress
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        # Before the first step is told, a request may be under way that begins it.
+        so, undo_it = "is" if told else "may be", f"`moorage advice revert {name}`"
+        if undoing:
+            say(f"{name} {so} half taken back: {undo_it} finishes it")
+        else:
+            say(f"{name} {so} half applied: `moorage advice apply {name}` finishes it, {undo_it} undoes it")
+        raise
 
 
 async def _worse(person: Person, item: Advice, told: tuple[str, ...], *, revert_it: bool) -> None:
@@ -131,7 +182,8 @@ async def _worse(person: Person, item: Advice, told: tuple[str, ...], *, revert_
         return
     found = await get(person.management, ADVICE, name, item.metadata.namespace)
     if found is not None:
-        await undo(person, Advice.parse(found), now=_now(), progress=say)
+        with half_done(name, undoing=True) as progress:
+            await undo(person, Advice.parse(found), now=_now(), progress=progress)
         say(f"{name} is taken back")
 
 

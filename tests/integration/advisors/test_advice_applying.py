@@ -237,7 +237,7 @@ async def test_an_advice_is_followed_watched_and_taken_back_exactly(world: World
     [log, app] = after["Deployment web"]["spec"]["template"]["spec"]["containers"]
     assert log["name"] == "log"
     assert app["resources"] == {"requests": {"cpu": "100m", "memory": "4Gi"}, "limits": {"memory": "8Gi"}}
-    with pytest.raises(ApplyError, match="was applied at"):
+    with pytest.raises(ApplyError, match=f"you applied {item.metadata.name} at"):
         await world.apply(item)
 
     await world.revert(item.metadata.name)
@@ -636,8 +636,7 @@ async def test_the_command_line_from_end_to_end(
     sarif = json.loads(await moorage("list", "-o", "sarif"))
     [result] = sarif["runs"][0]["results"]
     assert result["partialFingerprints"] == {"moorageAdvice/v1": name.removeprefix("web-")}
-    for words in (["--severity", "critical"], ["--advisor", "apis"], ["--cluster", "other"],
-                  ["--state", "applied"]):  # fmt: skip
+    for words in (["--severity", "critical"], ["--advisor", "apis"], ["--state", "applied"]):
         assert "there is no such advice" in await moorage("list", *words)
     assert name in await moorage("list", "--severity", "medium", "--cluster", "web", "--state", "open")
 
@@ -658,10 +657,35 @@ async def test_the_command_line_from_end_to_end(
     done = await moorage("apply", short, "--admin", "--yes", "--watch", "0s")
     assert f"{name} is applied" in done
     assert name in await moorage("list", "--state", "applied")
-    assert "was applied at" in await moorage("apply", short, "--admin", "--yes", code=2)
+    again = await moorage("apply", short, "--admin", "--yes", code=2)
+    assert f"you applied {name} at" in again
+    refused = await moorage("dismiss", short, "--reason", "We know of it.", code=2)
+    assert f"take it back first: `moorage advice revert {name}`" in refused
     assert f"{name} is taken back" in await moorage("revert", short, "--admin", "--yes")
     assert await snapshot(world, shop) == before
 
+
+async def test_a_cluster_that_there_is_not_is_named_and_the_project_where_there_are_several(
+    world: World, shop: str, moorage: Callable[..., Any]
+) -> None:
+    await world.advise(*everything(shop)[:1])
+    where = f"there is no cluster {world.project}/other"
+    assert where in await moorage("list", "--cluster", "other", code=2)
+    assert "there is no cluster other in any project" in await moorage(
+        "list", "-A", "--cluster", "other", code=2
+    )
+    head, line = (await moorage("list", "-A", "--cluster", "web")).splitlines()[0], f"{world.project}   "
+    assert head.split()[:2] == ["PROJECT", "NAME"]
+    assert [each for each in (await moorage("list", "-A")).splitlines() if each.startswith(line)]
+
+
+async def test_what_is_dismissed_is_followed_by_nobody_before_it_is_open_again(
+    world: World, shop: str, moorage: Callable[..., Any]
+) -> None:
+    before = await snapshot(world, shop)
+    item = await world.advise(*everything(shop))
+    name = item.metadata.name
+    short = name.removeprefix("web-")[:6]
     assert "says too little" in await moorage("dismiss", short, "--reason", "no", code=2)
     assert "is over already" in await moorage(
         "dismiss", short, "--reason", "We know of it.", "--until", "2020-01-01", code=2
@@ -671,10 +695,49 @@ async def test_the_command_line_from_end_to_end(
     )
     assert (await world.look(name)).status.dismissal.by == "admin"
     assert name in await moorage("list", "--state", "dismissed")
+    refused = await moorage("apply", short, "--admin", "--yes", code=2)
+    assert f"{name} was dismissed by you (until " in refused
+    assert "UTC): We know of it." in refused
+    assert f"`moorage advice reopen {name}`" in refused
+    assert await snapshot(world, shop) == before
     assert "is open again" in await moorage("reopen", short)
     assert "is open, not dismissed" in await moorage("reopen", short, code=2)
     history = await moorage("show", short)
     assert "admin: dismissed until" in history
+
+
+async def test_what_is_applied_is_found_and_taken_back_also_when_it_is_resolved(
+    world: World, shop: str, moorage: Callable[..., Any]
+) -> None:
+    before = await snapshot(world, shop)
+    item = await world.advise(everything(shop)[4])
+    name = item.metadata.name
+    told = await moorage("apply", name, "--admin", "--dry-run")
+    assert "nothing to watch" not in told
+    with pytest.raises(Killed):
+        await world.apply(item, kill_at=1)
+    assert "was begun before, and would be finished now" in await moorage(
+        "apply", name, "--admin", "--dry-run"
+    )
+    assert (await world.look(name)).status.application.phase is ApplicationPhase.APPLYING
+    assert "1 object of cluster web is changed, and nobody" in await moorage("apply", name, "--admin", code=2)
+    told = await moorage("apply", name, "--admin", "--yes")
+    assert "was begun before, and is finished now" in told
+    assert "nothing to watch: no workload is concerned" in told
+
+    gone = replace(advice(), findings=())
+    await keep(world.who.management, project_namespace=world.namespace, cluster="web", advice=gone, now=NOW)
+    assert (await world.look(name)).state is AdviceState.RESOLVED
+    assert "there is no" in await moorage("list")
+    assert "resolved, applied" in await moorage("list", "--state", "applied")
+    assert f"you applied {name} at" in await moorage("apply", name, "--admin", "--yes", code=2)
+    assert "there is nothing to dismiss" in await moorage(
+        "dismiss", name, "--reason", "We know of it.", code=2
+    )
+    assert "is resolved, not dismissed" in await moorage("reopen", name, code=2)
+    await moorage("revert", name, "--admin", "--yes")
+    assert await snapshot(world, shop) == before
+    assert "there is no such advice" in await moorage("list", "--state", "applied")
 
 
 async def test_what_the_same_change_resolves_is_named(

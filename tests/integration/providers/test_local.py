@@ -17,6 +17,7 @@ from moorage.kube.kinds import (
     LOCAL_CONTROL_PLANE,
     LOCAL_MACHINE,
     LOCAL_MACHINE_TEMPLATE,
+    MACHINE,
     NODE,
     POD,
     SECRET,
@@ -314,7 +315,11 @@ async def test_a_cluster_that_is_deleted_leaves_nothing_and_its_name_is_free(
     assert second != first
 
     async def begun() -> bool:
-        return second in await known_clusters(platform)
+        # Not before its Machine is there: when a MachineDeployment goes in the moment in which its MachineSet
+        # is made, Cluster API removes that one only minutes later.
+        machines = await list_objects(management, MACHINE, namespace)
+        machine = any(obj["metadata"]["name"].startswith("brief") for obj in machines)
+        return machine and second in await known_clusters(platform)
 
     await eventually(begun, what="the second cluster is not begun")
     await remove(management, namespace, "brief")

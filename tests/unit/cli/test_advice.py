@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -12,8 +15,10 @@ from moorage.advisors.advice import Action, Change
 from moorage.advisors.applying.images import Images
 from moorage.advisors.applying.plan import Step
 from moorage.api.advice import Advice
-from moorage.cli import _advice, _complete, _describe_advice, _identity, _request
+from moorage.cli import _advice, _complete, _describe_advice, _identity, _request, advice_apply
+from moorage.cli import advice as advice_command
 from moorage.cli._names import UnknownNameError
+from moorage.cli._run import run
 from moorage.cli.main import run as main
 from moorage.errors import MoorageError
 
@@ -170,6 +175,9 @@ def test_an_advice_is_described_without_what_would_command_a_terminal():
         ({"state": "Open", "application": {"phase": "Applying"}}, "open, applying"),
         ({"state": "Applied", "application": {"phase": "Reverting"}}, "applied, reverting"),
         ({"state": "Applied", "application": {"phase": "Applied"}}, "applied"),
+        ({"state": "Resolved", "application": {"phase": "Applied"}}, "resolved, applied"),
+        ({"state": "Open", "application": {"phase": "Applied"}}, "open, applied"),
+        ({"state": "Open", "application": {"phase": "Reverted"}}, "open"),
     ],
 )
 def test_the_state_says_also_what_was_interrupted(status, told):
@@ -288,3 +296,131 @@ def test_names_are_completed(monkeypatch, params, incomplete, completed):
     began = time.monotonic()
     assert _complete.advices(SimpleNamespace(params=params), incomplete) == completed
     assert time.monotonic() - began < 2
+
+
+def followed(phase, **fields):
+    return {"phase": phase, "by": "ann", "at": "2027-03-01T12:00:00Z", **fields}
+
+
+@pytest.mark.parametrize(
+    ("status", "states"),
+    [
+        ({}, ["open"]),
+        ({"state": "Applied", "application": followed("Applied")}, ["applied"]),
+        ({"state": "Resolved", "application": followed("Applied")}, ["applied", "resolved"]),
+        ({"state": "Resolved", "application": followed("Reverting")}, ["applied", "resolved"]),
+        ({"state": "Resolved", "application": followed("Reverted")}, ["resolved"]),
+        ({"state": "Open", "application": followed("Applying")}, ["open"]),
+    ],
+)
+def test_what_stands_is_found_as_applied_whatever_the_advisor_says(status, states):
+    item = advice(**status)
+    found = [each.value for each in _advice.StateChoice if _advice.is_in(item, {each.value})]
+    assert sorted(found) == states
+    assert _advice.is_in(item, ()) == ("resolved" not in states), "it is listed where nobody asks for a state"
+
+
+DISMISSAL = {"by": "bob", "at": "2027-03-01T00:00:00Z", "reason": "We know of it."}
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "hint"),
+    [
+        ({}, None, ""),
+        ({"state": "Dismissed", "dismissal": DISMISSAL}, None, ""),
+        ({"state": "Open", "application": followed("Applied")}, None, ""),  # put back by somebody
+        ({"state": "Open", "application": followed("Applying")}, "is being applied", "advice revert web-1`"),
+        ({"state": "Applied", "application": followed("Applied")}, "is applied", "advice revert web-1`"),
+        ({"state": "Open", "application": followed("Applied", harm="no")}, "is applied", "revert web-1`"),
+        ({"state": "Resolved"}, "nothing to dismiss", "opens again by itself"),
+    ],
+)
+def test_only_what_waits_for_a_decision_is_dismissed(status, says, hint):
+    item = advice("1", **status)
+    if says is None:
+        _advice.require_dismissable(item)
+        return
+    with pytest.raises(MoorageError, match=says) as refused:
+        _advice.require_dismissable(item)
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "hint"),
+    [
+        ({"state": "Dismissed", "dismissal": DISMISSAL}, None, ""),
+        ({}, "is open, not dismissed", "nothing to do"),
+        ({"state": "Applied", "application": followed("Applied")}, "is applied", "advice revert web-1`"),
+        ({"state": "Resolved"}, "is resolved", "opens again by itself"),
+        ({"state": "Resolved", "dismissal": DISMISSAL}, "is resolved", "dismissed again"),
+    ],
+)
+def test_only_what_is_dismissed_is_opened_again(status, says, hint):
+    item = advice("1", **status)
+    if says is None:
+        _advice.require_dismissed(item)
+        return
+    with pytest.raises(MoorageError, match=says) as refused:
+        _advice.require_dismissed(item)
+    assert hint in refused.value.hint
+
+
+async def test_a_cluster_that_there_is_not_is_named(monkeypatch):
+    from moorage.cli import _edit
+    from moorage.kube import objects
+
+    async def one(client, kind, name, namespace):
+        return {"metadata": {"name": name}} if (name, namespace) == ("web", "project-shop") else None
+
+    async def every(client, kind):
+        return [{"metadata": {"name": "web", "namespace": "project-shop"}}]
+
+    monkeypatch.setattr(_edit, "get", one)
+    monkeypatch.setattr(objects, "list_objects", every)
+    await _advice.require_cluster(None, "web", "shop")
+    await _advice.require_cluster(None, "web", None)
+    with pytest.raises(UnknownNameError, match="there is no cluster shop/nope"):
+        await _advice.require_cluster(None, "nope", "shop")
+    with pytest.raises(UnknownNameError, match="there is no cluster nope in any project"):
+        await _advice.require_cluster(None, "nope", None)
+
+
+def test_the_list_of_all_projects_says_which():
+    titles = [each.title for each in advice_command._columns(of_all=True)]
+    assert titles[:2] == ["Project", "Name"]
+    assert advice_command._columns(of_all=True)[0].value(advice().wire()) == "shop"
+    assert "Project" not in [each.title for each in advice_command._columns()]
+
+
+def test_one_object_is_one_object():
+    assert advice_apply.changed(1, "web") == "1 object of cluster web is changed"
+    assert advice_apply.changed(2, "web") == "2 objects of cluster web are changed"
+
+
+@pytest.mark.parametrize(
+    ("undoing", "begun", "steps", "says"),
+    [
+        (False, False, 0, "web-1 may be half applied: `moorage advice apply web-1` finishes it"),
+        (False, False, 2, "apply web-1` finishes it, `moorage advice revert web-1` undoes it"),
+        (False, False, 1, "web-1 is half applied: `moorage advice apply web-1` finishes it"),
+        (False, True, 0, "web-1 is half applied"),
+        (True, False, 1, "web-1 is half taken back: `moorage advice revert web-1` finishes it"),
+    ],
+)  # fmt: skip
+def test_who_interrupts_is_told_how_to_go_on(capsys, undoing, begun, steps, says):
+    async def work():
+        with advice_apply.half_done("web-1", undoing=undoing, begun=begun) as progress:
+            for _ in range(steps):
+                progress("deleted RoleBinding shop/web")
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(work())
+    assert says in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_done_is_not_called_half_done(capsys):
+    with advice_apply.half_done("web-1") as progress:
+        progress("deleted RoleBinding shop/web")
+    assert capsys.readouterr().err == "deleted RoleBinding shop/web\n"

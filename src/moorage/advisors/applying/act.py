@@ -22,12 +22,13 @@ from moorage.advisors.applying.plan import (
     Target,
     back,
     forward,
+    require_open,
     require_room,
     require_unchanged,
 )
 from moorage.advisors.applying.record import FIELD_MANAGER, finish, record
 from moorage.advisors.keeping import life
-from moorage.api.advice import Advice, AdviceState, AdviceStatus, Application, ApplicationPhase
+from moorage.api.advice import Advice, AdviceStatus, Application, ApplicationPhase
 from moorage.kube.discovery import delete_exactly, served_kind
 from moorage.kube.kinds import Kind, Object
 from moorage.kube.objects import (
@@ -56,7 +57,7 @@ class Prepared:
     Args:
         steps: what will be done.
         notes: what a person should know first.
-        resumed: whether it was begun before, and is only finished.
+        resumed: whether it was begun before, and is only to be finished.
     """
 
     steps: tuple[Step, ...]
@@ -72,11 +73,13 @@ class Person:
         name: as the management cluster knows them.
         management: their client of the management cluster.
         inside: their client of the user cluster.
+        called: how anybody's name is written for people.
     """
 
     name: str
     management: AsyncClient = field(repr=False)
     inside: AsyncClient = field(repr=False)
+    called: Callable[[str], str] = field(default=str, repr=False)
 
 
 async def prepare(person: Person, advice: Advice, change: Sequence[Change]) -> Prepared:
@@ -94,32 +97,13 @@ async def prepare(person: Person, advice: Advice, change: Sequence[Change]) -> P
     application = advice.status.application if advice.status is not None else None
     if application is not None and application.phase is ApplicationPhase.APPLYING:
         return Prepared(tuple(map(Step.read, application.steps)), resumed=True)
-    _require_open(advice, application, change)
+    require_open(advice, change, me=person.name, called=person.called)
     targets = [await _target(person.inside, each) for each in change]
     require_unchanged(targets)
     tried = [await _try(person.inside, target, targets) for target in targets]
     steps = _remembering([step for step, _ in tried], application)
     require_room(steps)
     return Prepared(steps, tuple(note for _, note in tried if note))
-
-
-def _require_open(advice: Advice, application: Application | None, change: Sequence[Change]) -> None:
-    name = advice.metadata.name
-    phase = application.phase if application is not None else None
-    undo_it = f"`moorage advice revert {name}` undoes it"
-    if phase is ApplicationPhase.REVERTING:
-        raise ApplyError(f"{name} is being undone", hint=f"finish that first: `moorage advice revert {name}`")
-    if application is not None and phase is ApplicationPhase.APPLIED and application.harm:
-        raise ApplyError(f"{name} was applied, and did harm: {application.harm}", hint=undo_it)
-    if advice.state is AdviceState.APPLIED and application is not None:
-        raise ApplyError(f"{name} was applied at {application.at:%Y-%m-%d %H:%M} UTC", hint=undo_it)
-    if advice.state is AdviceState.RESOLVED:
-        raise ApplyError(f"{name} is resolved: the advisor finds it no more", hint="there is nothing to do")
-    if not change:
-        raise ApplyError(
-            f"{name} has no change: the advisor can say nothing for sure",
-            hint="`moorage advice show` has the evidence; decide yourself, or dismiss it",
-        )
 
 
 def _remembering(steps: Sequence[Step], application: Application | None) -> tuple[Step, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
@@ -11,7 +11,14 @@ from typing import Final
 from moorage.advisors.advice import Action, Change
 from moorage.advisors.applying.images import Images, Position, agrees, content, image
 from moorage.advisors.keeping.written import difference
-from moorage.api.advice import IMAGE_MAX, AdviceAction, AppliedStep
+from moorage.api.advice import (
+    IMAGE_MAX,
+    Advice,
+    AdviceAction,
+    AdviceState,
+    ApplicationPhase,
+    AppliedStep,
+)
 from moorage.errors import MoorageError
 from moorage.kube.kinds import Kind, Object
 
@@ -82,6 +89,58 @@ class Step:
         """Read a step that was written down."""
         before, after = (json.loads(text) if text else None for text in (step.before, step.after))
         return cls(Action(step.action.value), step.object, Images(before, after))
+
+
+def require_open(
+    advice: Advice, change: Sequence[Change], *, me: str, called: Callable[[str], str] = str
+) -> None:
+    """See that an advice is one to be followed: nobody has decided about it, and there is a change.
+
+    Args:
+        advice: which one.
+        change: what is to be done, also where that is stored elsewhere.
+        me: who wants to follow it.
+        called: how anybody's name is written for people.
+
+    Raises:
+        ApplyError: it is not; the hint is what to do instead.
+    """
+    name = advice.metadata.name
+    status = advice.status
+    application = status.application if status is not None else None
+    phase = application.phase if application is not None else None
+    undo_it = f"`moorage advice revert {name}` undoes it"
+    if phase is ApplicationPhase.REVERTING:
+        raise ApplyError(f"{name} is being undone", hint=f"finish that first: `moorage advice revert {name}`")
+    if application is not None and phase is ApplicationPhase.APPLIED and application.harm:
+        raise ApplyError(f"{name} was applied, and did harm: {application.harm}", hint=undo_it)
+    if advice.state is AdviceState.DISMISSED:
+        raise ApplyError(
+            f"{name} {_dismissal(advice, me, called)}",
+            hint=f"open it again first: `moorage advice reopen {name}`",
+        )
+    if application is not None and (
+        advice.state is AdviceState.APPLIED
+        or (advice.state is AdviceState.RESOLVED and phase is ApplicationPhase.APPLIED)
+    ):
+        who = "you" if application.by == me else called(application.by)
+        raise ApplyError(f"{who} applied {name} at {application.at:%Y-%m-%d %H:%M} UTC", hint=undo_it)
+    if advice.state is AdviceState.RESOLVED:
+        raise ApplyError(f"{name} is resolved: the advisor finds it no more", hint="there is nothing to do")
+    if not change:
+        raise ApplyError(
+            f"{name} has no change: the advisor can say nothing for sure",
+            hint="`moorage advice show` has the evidence; decide yourself, or dismiss it",
+        )
+
+
+def _dismissal(advice: Advice, me: str, called: Callable[[str], str]) -> str:
+    dismissal = advice.status.dismissal if advice.status is not None else None
+    if dismissal is None:
+        return "was dismissed"
+    who = "you" if dismissal.by == me else called(dismissal.by)
+    until = f" (until {dismissal.until:%Y-%m-%d %H:%M} UTC)" if dismissal.until is not None else ""
+    return f"was dismissed by {who}{until}: {dismissal.reason}"
 
 
 def require_unchanged(targets: Sequence[Target]) -> None:

@@ -86,9 +86,11 @@ def applied(status: AdviceStatus, application: Application, *, now: datetime) ->
     """Return the status of an advice with its application, as far as that is.
 
     While objects are written the state does not change: what is interrupted is neither done nor undone.
+    Once it is either, an earlier dismissal counts no more: somebody has decided anew.
     """
     phase = application.phase
     state = status.state or AdviceState.OPEN
+    dismissal = status.dismissal if phase in _UNDER_WAY else None
     if phase is ApplicationPhase.APPLIED:
         state = AdviceState.APPLIED
     elif phase is ApplicationPhase.REVERTED:
@@ -101,12 +103,22 @@ def applied(status: AdviceStatus, application: Application, *, now: datetime) ->
         what=f"{phase.value.lower()}{said}",
         now=now,
         application=application,
+        dismissal=dismissal,
     )
 
 
 def is_under_way(status: AdviceStatus) -> bool:
     """Say whether somebody is writing the objects of the change, or was interrupted at it."""
     return status.application is not None and status.application.phase in _UNDER_WAY
+
+
+def stands(status: AdviceStatus) -> bool:
+    """Say whether the change was made and is not taken back, whatever the advisor finds since."""
+    application = status.application
+    return application is not None and application.phase in {
+        ApplicationPhase.APPLIED,
+        ApplicationPhase.REVERTING,
+    }
 
 
 def is_harmful(status: AdviceStatus) -> bool:

@@ -272,6 +272,28 @@ def test_what_did_harm_stays_open_until_it_is_reverted() -> None:
     assert cluster.one().state is AdviceState.RESOLVED
 
 
+def test_who_follows_or_takes_back_has_decided_anew_and_a_dismissal_counts_no_more() -> None:
+    cluster = Cluster()
+    cluster.see(run(finding()))
+    first = cluster.one().status
+    dismissed = life.dismissed(first, by="ann", reason="We know of it.", until=None, now=NOW)
+    opened = life.reopened(dismissed, by="ann", why="after all", now=NOW)
+    assert opened.dismissal is None
+    for phase, state, stands in (
+        (ApplicationPhase.APPLYING, AdviceState.DISMISSED, False),
+        (ApplicationPhase.APPLIED, AdviceState.APPLIED, True),
+        (ApplicationPhase.REVERTING, AdviceState.DISMISSED, True),
+        (ApplicationPhase.REVERTED, AdviceState.OPEN, False),
+    ):
+        after = life.applied(dismissed, applied(phase=phase), now=NOW)
+        assert after.state is state
+        assert (after.dismissal is not None) == life.is_under_way(after)
+        assert life.stands(after) == stands
+    gone = life.when_gone(after, NOW)
+    again = life.when_found(gone, severity=Severity.HIGH, before=Severity.HIGH, now=NOW + DAY)
+    assert again.state is AdviceState.OPEN, "and not dismissed by what was decided before"
+
+
 def test_a_change_of_severity_is_told() -> None:
     cluster = Cluster()
     cluster.see(run(finding()))
