@@ -6,31 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from moorage.errors import ExitCode
-
-
-class Severity(StrEnum):
-    """How bad it is when nothing is done."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-    @property
-    def rank(self) -> int:
-        """4 for critical, down to 1."""
-        return len(Severity) - list(Severity).index(self)
-
-
-class Action(StrEnum):
-    """What is done with an object of a change."""
-
-    APPLY = "apply"
-    DELETE = "delete"
+from moorage.reports.findings import Action, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from moorage.api.conditions import CONDITIONS_MAX, Conditions
 from moorage.api.meta import CLUSTER_NAME_MAX, GROUP
 from moorage.api.models import ApiModel, Column, Definition, ObjectMeta, Resource, Timestamp
 from moorage.api.schema import ListWhole, Rule, Schema, rules
+from moorage.reports.findings import Action, Severity
 
 ADVICE_GROUP: Final = f"advice.{GROUP}"
 ADVISOR_LABEL: Final = f"{ADVICE_GROUP}/advisor"
@@ -47,15 +48,6 @@ class _Free:
         return {**schema, "x-kubernetes-embedded-resource": True} if self._embedded else schema
 
 
-class AdviceSeverity(StrEnum):
-    """How bad it is when nothing is done."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-
 class AdviceState(StrEnum):
     """What has become of an advice."""
 
@@ -65,17 +57,10 @@ class AdviceState(StrEnum):
     RESOLVED = "Resolved"
 
 
-class AdviceAction(StrEnum):
-    """What is done with an object."""
-
-    APPLY = "apply"
-    DELETE = "delete"
-
-
 class AdviceChange(ApiModel):
     """What is done with one object; those of an advice are carried out in their order."""
 
-    action: AdviceAction = Field(description="What is done with it: apply (server-side) or delete.")
+    action: Action = Field(description="What is done with it: apply (server-side) or delete.")
     object: Annotated[dict[str, Any], _Free(embedded=True)] = Field(
         description="The object as it shall be; of one that is deleted, what names it."
     )
@@ -123,7 +108,7 @@ class AdviceSpec(ApiModel):
         Rule(f"self.matches('{_WORD}')", "a code is words in lower case, with hyphens"),
         Rule(_SAME, "an advice stays one of its code", forbidden=True),
     ] = Field(min_length=1, max_length=63, description="What is wrong, in a word: unused-binding.")
-    severity: AdviceSeverity = Field(
+    severity: Severity = Field(
         description="How bad it is when nothing is done: critical, high, medium or low."
     )
     confidence: int = Field(ge=0, le=100, description="How sure the advisor is, in percent.")
@@ -176,7 +161,7 @@ class ApplicationPhase(StrEnum):
 class AppliedStep(ApiModel):
     """What is done with one object, and how it was."""
 
-    action: AdviceAction = Field(description="What is done with it.")
+    action: Action = Field(description="What is done with it.")
     object: Annotated[dict[str, Any], _Free(embedded=True)] = Field(
         description="The object that was applied; of one that was deleted, what names it."
     )
@@ -218,7 +203,7 @@ class Happening(ApiModel):
 class SeverityChange(ApiModel):
     """That the advice was less or more severe before."""
 
-    was: AdviceSeverity = Field(description="How severe it was before.")
+    was: Severity = Field(description="How severe it was before.")
     at: Timestamp = Field(description="When that changed.")
 
 

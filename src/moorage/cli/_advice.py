@@ -49,16 +49,6 @@ AdminOption = Annotated[
 
 _UNITS: Final = {"h": 1, "d": 24, "w": 24 * 7}
 _SHOWN: Final = 5
-_SEVERITIES: Final = ("critical", "high", "medium", "low")
-
-
-class SeverityChoice(StrEnum):
-    """How bad it is when nothing is done."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
 
 
 class StateChoice(StrEnum):
@@ -221,7 +211,7 @@ def in_order(items: Iterable[Advice]) -> list[Advice]:
     return sorted(
         items,
         key=lambda item: (
-            _SEVERITIES.index(item.spec.severity.value),
+            -item.spec.severity.rank,
             -item.spec.confidence,
             item.metadata.namespace or "",
             item.metadata.name,

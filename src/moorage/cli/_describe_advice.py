@@ -69,8 +69,8 @@ def described(item: Advice, evidence: Mapping[str, Any] | None, others: Sequence
 
 def recorded_diff(change: Sequence[Change]) -> str:
     """Return a change as a unified diff against what the advisor has seen."""
-    from moorage.advisors.advice import Action
     from moorage.advisors.keeping.written import difference
+    from moorage.reports.findings import Action
 
     return "".join(
         difference(each.was, None if each.action is Action.DELETE else each.content, each.name)

@@ -13,7 +13,6 @@ from moorage.cli._advice import (
     AdminOption,
     AdviceArgument,
     AsOption,
-    SeverityChoice,
     StateChoice,
     StoreOption,
     is_in,
@@ -22,6 +21,7 @@ from moorage.cli._help import CommandGroup
 from moorage.cli._names import ProjectOption
 from moorage.cli._output import Column, Output, OutputOption, print_object, print_objects, say, write
 from moorage.cli.advice_apply import apply, revert
+from moorage.reports.findings import Severity
 
 if TYPE_CHECKING:
     from moorage.api.advice import Advice
@@ -60,9 +60,7 @@ def list_advice(
     advisor: Annotated[
         str | None, typer.Option("--advisor", metavar="NAME", help="Of this advisor: permissions, ...")
     ] = None,
-    severity: Annotated[
-        SeverityChoice | None, typer.Option("--severity", help="At least this severe.")
-    ] = None,
+    severity: Annotated[Severity | None, typer.Option("--severity", help="At least this severe.")] = None,
     state: Annotated[
         list[StateChoice] | None,
         typer.Option(
@@ -99,14 +97,12 @@ def list_advice(
             return its, named is None
 
     states = {each.value for each in state or ()}
-    least = list(SeverityChoice).index(severity) if severity else len(SeverityChoice)
+    least = severity.rank if severity else 0
     items, of_all = run(work())
     found = [
         item
         for item in items
-        if is_in(item, states)
-        and advisor in {None, item.spec.advisor}
-        and list(SeverityChoice).index(SeverityChoice(item.spec.severity.value)) <= least
+        if is_in(item, states) and advisor in {None, item.spec.advisor} and item.spec.severity.rank >= least
     ]
     if output is ListOutput.SARIF:
         from moorage.cli._advice import as_report

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 
-from aiohttp import web
-
-_LOOPBACK = "127.0.0.1"
-_UNAVAILABLE = 503
+from moorage.daemon import UNAVAILABLE, serve_health
 
 
 class Stage(StrEnum):
@@ -39,27 +35,14 @@ class Health:
         return self.stage is Stage.WORKING or (self._standby_is_ready and self.stage is Stage.STANDING)
 
 
-@asynccontextmanager
-async def serve(health: Health, port: int) -> AsyncIterator[None]:
+def serve(health: Health, port: int) -> AbstractAsyncContextManager[None]:
     """Answer while the context is open.
 
     Raises:
         OSError: the port is taken.
     """
-
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        return web.Response(status=200 if health.ready else _UNAVAILABLE, text=f"{health.stage}\n")
-
-    app = web.Application()
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, _LOOPBACK, port).start()
-        yield
-    finally:
-        await runner.cleanup()
+    return serve_health(
+        port,
+        healthz=lambda: (200, "ok"),
+        readyz=lambda: (200 if health.ready else UNAVAILABLE, str(health.stage)),
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from lightkube import AsyncClient
 
@@ -20,6 +20,7 @@ from moorage.clusters.claims import Ledger
 from moorage.clusters.cluster.controller import ClusterController
 from moorage.clusters.project.controller import ProjectController
 from moorage.clusters.user_access import AccessController
+from moorage.daemon import until_signalled
 from moorage.errors import ExitCode, MoorageError
 from moorage.kube.client import connect
 from moorage.kube.controller import Cache, Controller, run_controllers
@@ -159,19 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = parse(arguments)
     _log()
     try:
-        asyncio.run(_until_signalled(settings))
+        asyncio.run(until_signalled(partial(run, settings)))
     except MoorageError as error:
         logger.error("%s", error)  # noqa: TRY400 - for a person, who needs no traceback
         return ExitCode.FAILURE
     return ExitCode.OK
-
-
-async def _until_signalled(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run(settings, stop)
 
 
 def _log() -> None:

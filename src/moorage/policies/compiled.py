@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moorage.manifests.model import Object
-from moorage.policies.model import Action, Engine, GroupVersionKind, Policy, Severity
+from moorage.policies.model import Action, Engine, GroupVersionKind, Policy
+from moorage.reports.findings import Severity
 
 
 @dataclass(frozen=True, slots=True)

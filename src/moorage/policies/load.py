@@ -27,10 +27,10 @@ from moorage.policies.model import (
     Reference,
     Scope,
     SetEntry,
-    Severity,
 )
 from moorage.policies.remembered import LIBRARIES
 from moorage.policies.yamltext import documents
+from moorage.reports.findings import Severity
 
 CATEGORIES: Final = (
     "pod-security",

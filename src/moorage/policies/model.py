@@ -10,6 +10,7 @@ from typing import Final
 
 from moorage.errors import MoorageError
 from moorage.manifests.model import Object
+from moorage.reports.findings import Severity
 
 POLICY_GROUP: Final = "policy.moorage.dev"
 POLICY_API_VERSION: Final = f"{POLICY_GROUP}/v1alpha1"
@@ -23,15 +24,6 @@ class PolicyError(MoorageError):
 
 class LibraryError(PolicyError):
     """A policy library that cannot be read, or that contradicts itself."""
-
-
-class Severity(StrEnum):
-    """How bad what a policy refuses is; the worst comes first."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
 
 
 class Action(StrEnum):

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from lightkube import AsyncClient
 
-from moorage.advisors.advice import Action, Advice, Change, Finding, Location, Severity
+from moorage.advisors.advice import Advice, Change, Finding, Location
 from moorage.api.advice import Advice as AdviceObject
 from moorage.api.crd import custom_resource_definition
 from moorage.api.kubernetescluster import KubernetesCluster
@@ -22,6 +22,7 @@ from moorage.kube.client import connect
 from moorage.kube.kinds import ADVICE, CRD, KUBERNETES_CLUSTER, NAMESPACE, PROJECT, Kind, Object
 from moorage.kube.objects import apply, create, get, persist, poll
 from moorage.local.pki import Leaf
+from moorage.reports.findings import Action, Severity
 
 from ..kube.conftest import BareApiServer
 

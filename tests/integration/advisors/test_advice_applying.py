@@ -16,7 +16,7 @@ import pytest
 import yaml
 from lightkube.core.exceptions import ApiError
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.applying import act
 from moorage.advisors.applying.act import Person, follow, prepare, undo
 from moorage.advisors.applying.images import plain
@@ -32,6 +32,7 @@ from moorage.api.advice import Advice, AdviceState, ApplicationPhase
 from moorage.cli.main import run as main
 from moorage.kube.kinds import ADVICE, DEPLOYMENT, NAMESPACE, ROLE, ROLE_BINDING, SECRET
 from moorage.kube.objects import create, delete, get, list_objects, merge_patch
+from moorage.reports.findings import Action
 
 from ..kube.conftest import started
 from .advice import (

@@ -14,7 +14,7 @@ import pytest
 from lightkube import AsyncClient
 from lightkube.core.exceptions import ApiError
 
-from moorage.advisors.advice import Action, Change, Severity
+from moorage.advisors.advice import Change
 from moorage.advisors.evidence import open_store
 from moorage.advisors.keeping import Kept, keep, life, reopen_applied
 from moorage.advisors.keeping.write import status_patch
@@ -22,6 +22,7 @@ from moorage.advisors.keeping.written import name_of
 from moorage.api.advice import AdviceState, Application, ApplicationPhase
 from moorage.kube.kinds import ADVICE, KUBERNETES_CLUSTER, ROLE_BINDING
 from moorage.kube.objects import apply, create, get, is_status, list_objects, merge_patch
+from moorage.reports.findings import Action, Severity
 
 from ..kube.conftest import started
 from .advice import PeopledApiServer, advice, entered, finding, head, install, new_project, read

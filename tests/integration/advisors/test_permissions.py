@@ -19,7 +19,7 @@ import pytest
 import yaml
 from lightkube import AsyncClient
 
-from moorage.advisors.advice import Action, Advice
+from moorage.advisors.advice import Advice
 from moorage.advisors.permissions.evaluate import allows
 from moorage.advisors.permissions.model import ACCOUNT, Place, Rbac, Request, Who
 from moorage.advisors.permissions.parsing import parse
@@ -28,6 +28,7 @@ from moorage.advisors.permissions.scan import scan
 from moorage.kube.kinds import NAMESPACE, Kind
 from moorage.kube.objects import apply, create, delete
 from moorage.local.supervisor import in_thread
+from moorage.reports.findings import Action
 
 from ...unit.advisors.permissions.helpers import BACKGROUND, binding, event_of, lines, role
 from .conftest import AuditedApiServer

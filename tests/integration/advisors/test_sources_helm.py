@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
-from moorage.advisors.advice import Action, Advice, Change, Finding, Severity
+from moorage.advisors.advice import Advice, Change, Finding
 from moorage.advisors.render.as_json import render
 from moorage.advisors.sources.asked import Asked
-from moorage.advisors.sources.patching import unified_diff
 from moorage.advisors.sources.placing import Placed, place
 from moorage.advisors.sources.reading import sources_at
 from moorage.manifests.rendering import Release
+from moorage.reports.findings import Action, Severity
+
+from .sources import changes
 
 VALUES = """
     # How many.
@@ -102,7 +104,8 @@ def put(name: str, text: str) -> None:
 def change(spec: Mapping[str, Any], name: str = "web") -> Change:
     metadata = {"name": name, "namespace": "shop"}
     return Change(
-        Action.APPLY, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+        Action.APPLY,
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec},
     )
 
 
@@ -120,11 +123,6 @@ def placed(*changes: Change, values: tuple[str, ...] = (), together: bool = True
         release = Release("", tuple(map(Path, values)))
         found = sources_at(["web"], release=release, namespace="shop", stack=stack, notes=[])
         return place(wishes, found)
-
-
-def changes(found: Placed) -> list[str]:
-    diff = unified_diff(found.before, found.after).splitlines()
-    return [line for line in diff if line.startswith(("+++", "-", "+")) and not line.startswith("---")]
 
 
 @pytest.mark.parametrize(

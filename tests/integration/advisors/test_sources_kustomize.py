@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.sources.asked import Asked
 from moorage.advisors.sources.model import DoesNotBuildError
 from moorage.advisors.sources.patching import unified_diff, write
 from moorage.advisors.sources.placing import Placed, place
 from moorage.advisors.sources.reading import sources_at
 from moorage.manifests.rendering import Release
+from moorage.reports.findings import Action
+
+from .sources import changes
 
 DEPLOYMENT = """
     # The shop.
@@ -128,12 +131,6 @@ def placed(*wishes: Asked, paths: tuple[str, ...] = ("overlays/prod",)) -> Place
     with ExitStack() as stack:
         found = sources_at(paths, release=Release(), namespace="default", stack=stack, notes=[])
         return place(wishes, found)
-
-
-def changes(found: Placed) -> list[str]:
-    """The files that are edited, and what is different in them."""
-    diff = unified_diff(found.before, found.after).splitlines()
-    return [line for line in diff if line.startswith(("+++", "-", "+")) and not line.startswith("---")]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +244,10 @@ def test_an_object_that_a_patch_is_about_does_not_go(folder: Path) -> None:
 
 def test_an_object_whose_name_is_made_longer_is_refused_and_without_a_prefix_it_comes(folder: Path) -> None:
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
-    change = (rbac(Action.APPLY, "Role", "less", rules=rules), rbac(Action.DELETE, "RoleBinding", "p-old"))
+    change = (
+        rbac(Action.APPLY, "Role", "less", rules=rules),
+        rbac(Action.DELETE, "RoleBinding", "p-old"),
+    )
     assert "would be made, too" in placed(Asked("less", change)).unplaced[0].why
     put("overlays/prod/kustomization.yaml", PROD.replace("    namePrefix: p-\n", ""))
     change = (change[0], rbac(Action.DELETE, "RoleBinding", "old"))

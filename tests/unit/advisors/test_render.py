@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from moorage.advisors.advice import Action, Advice, Change, Finding, Location, Severity
+from moorage.advisors.advice import Advice, Change, Finding, Location
 from moorage.advisors.render import Format, render
 from moorage.errors import ExitCode
+from moorage.reports.findings import Action, Severity
 
 ROLE = {
     "apiVersion": "rbac.authorization.k8s.io/v1",

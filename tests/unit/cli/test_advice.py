@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.applying.images import Images
 from moorage.advisors.applying.plan import Step
 from moorage.api.advice import Advice
@@ -21,6 +21,7 @@ from moorage.cli._names import UnknownNameError
 from moorage.cli._run import run
 from moorage.cli.main import run as main
 from moorage.errors import MoorageError
+from moorage.reports.findings import Action
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 

@@ -9,7 +9,8 @@ import pytest
 
 from moorage.cache import Cache
 from moorage.policies.load import builtin_library_path, combine, load_library, read_library
-from moorage.policies.model import Engine, GroupVersionKind, LibraryError, Severity
+from moorage.policies.model import Engine, GroupVersionKind, LibraryError
+from moorage.reports.findings import Severity
 
 from .builders import EXPANSIONS, REGO, Files, library, policy_files, set_files
 

@@ -10,6 +10,7 @@ import msgspec
 
 from moorage.advisors.apis.table import Table
 from moorage.advisors.auditlogs.tally import Tally
+from moorage.advisors.auditlogs.users import decode_user
 from moorage.advisors.permissions.events import BrokenLineError, unwrapped
 
 SLOTS: Final = 1 << 20
@@ -68,6 +69,7 @@ class _Event(msgspec.Struct, gc=False):
 
 _DECODER: Final = msgspec.json.Decoder(_Event)
 _USER: Final = msgspec.json.Decoder(_User)
+_NOBODY: Final = _User()
 
 
 class Call(NamedTuple):
@@ -225,7 +227,7 @@ class Counter:
         self._first, self._last = first, last
 
     def _see(self, event: _Event, ref: _Ref, at: str) -> None:
-        user = event.impersonatedUser or _user(bytes(event.user))
+        user = event.impersonatedUser or decode_user(bytes(event.user), _USER, _NOBODY)
         if user is None:
             self.tally.corrupt += 1
             self.problem("an event has no user that can be read")
@@ -257,17 +259,6 @@ class Counter:
             return True
         self._remembered[slot] = number
         return False
-
-
-def _user(text: bytes) -> _User | None:
-    try:
-        return _USER.decode(text) if text else _User()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        return _USER.decode(text.decode("utf-8", "replace"))
-    except msgspec.DecodeError:
-        return None
 
 
 def _converted(content: dict[str, Any]) -> _Event:

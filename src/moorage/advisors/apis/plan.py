@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from moorage.advisors.advice import Action, Advice, Change, Finding, Severity
+from moorage.advisors.advice import Advice, Change, Finding
 from moorage.advisors.apis.mechanical import Conversion
 from moorage.advisors.apis.model import How, Seen, Sighting
 from moorage.advisors.apis.table import Api, State, Table
 from moorage.advisors.apis.versions import KUBERNETES, Targets, shown
 from moorage.errors import ExitCode
+from moorage.reports.findings import Action, Severity
 
 ADVISOR: Final = "apis"
 _AHEAD: Final = 1

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lightkube import AsyncClient
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.applying.images import Images, Position, content, plain
 from moorage.advisors.applying.plan import (
     ApplyError,
@@ -42,6 +42,7 @@ from moorage.kube.objects import (
     get,
     is_status,
 )
+from moorage.reports.findings import Action
 
 _TRIED: Final = "-moorage-try"
 _TRIES: Final = 10

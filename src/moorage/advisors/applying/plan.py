@@ -8,19 +8,13 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.applying.images import Images, Position, agrees, content, image
 from moorage.advisors.keeping.written import difference
-from moorage.api.advice import (
-    IMAGE_MAX,
-    Advice,
-    AdviceAction,
-    AdviceState,
-    ApplicationPhase,
-    AppliedStep,
-)
+from moorage.api.advice import IMAGE_MAX, Advice, AdviceState, ApplicationPhase, AppliedStep
 from moorage.errors import MoorageError
 from moorage.kube.kinds import Kind, Object
+from moorage.reports.findings import Action
 
 RECORD_MAX: Final = 768 * 1024
 """How many bytes of objects, before and after, one Advice can hold."""
@@ -78,7 +72,7 @@ class Step:
 
     def written(self) -> AppliedStep:
         """Return the step as it is written down."""
-        told = {"action": AdviceAction(self.action.value), "object": self.object}
+        told = {"action": self.action, "object": self.object}
         for key, obj in (("before", self.images.before), ("after", self.images.after)):
             if (text := image(obj)) is not None:
                 told[key] = text
@@ -88,7 +82,7 @@ class Step:
     def read(cls, step: AppliedStep) -> Step:
         """Read a step that was written down."""
         before, after = (json.loads(text) if text else None for text in (step.before, step.after))
-        return cls(Action(step.action.value), step.object, Images(before, after))
+        return cls(step.action, step.object, Images(before, after))
 
 
 def require_open(

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from moorage.advisors.permissions.counting import Counter
-from moorage.advisors.permissions.events import DECODER, Event, User, decode_user
+from moorage.advisors.permissions.events import DECODER, Event, User, user_of
 from moorage.advisors.permissions.model import RBAC, Outcome, Request, Tally, Who
 from moorage.advisors.permissions.store import Store
 
@@ -149,7 +149,7 @@ def _denials(lines: Iterable[bytes]) -> dict[Who, list[Denial]]:
         event = DECODER.decode(line)
         if not _is_denial(event):
             continue
-        user: User | None = event.impersonatedUser or decode_user(bytes(event.user))
+        user: User | None = event.impersonatedUser or user_of(bytes(event.user))
         if user is None:
             continue
         who = Who(user.username or "", tuple(user.groups or ()))

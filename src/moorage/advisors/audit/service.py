@@ -7,23 +7,22 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
 from moorage.advisors.audit.counts import Counts
 from moorage.advisors.audit.folding import Recent, fold
-from moorage.advisors.audit.receiver import LOOPBACK, Certificates, Receiver
+from moorage.advisors.audit.receiver import Certificates, Receiver
 from moorage.advisors.audit.spool import Segment, Spool
 from moorage.advisors.evidence import DatabaseError, engine
+from moorage.daemon import UNAVAILABLE, serve_health, until_signalled
 from moorage.errors import ExitCode, MoorageError
 
 logger = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ NICENESS: Final = 10
 _TIDY_SECONDS: Final = 5.0
 _PRUNE_SECONDS: Final = 600.0
 _AGAIN_SECONDS: Final = 5.0
-_UNAVAILABLE: Final = 503
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,26 +170,14 @@ async def _work(folder: Folder, stop: asyncio.Event) -> None:
                 await stop.wait()
 
 
-@asynccontextmanager
-async def _health(receiver: Receiver, folder: Folder, port: int) -> AsyncIterator[None]:
-    async def ok(_: web.Request) -> web.Response:
-        return web.Response(text=json.dumps(receiver.received.told()) + "\n")
+def _health(receiver: Receiver, folder: Folder, port: int) -> AbstractAsyncContextManager[None]:
+    def ok() -> tuple[int, str]:
+        return 200, json.dumps(receiver.received.told())
 
-    async def ready(request: web.Request) -> web.Response:
-        if folder.trouble:
-            return web.Response(status=_UNAVAILABLE, text=f"[-]counting failed: {folder.trouble}\n")
-        return await ok(request)
+    def ready() -> tuple[int, str]:
+        return (UNAVAILABLE, f"[-]counting failed: {folder.trouble}") if folder.trouble else ok()
 
-    app = web.Application()
-    app.router.add_get("/healthz", ok)
-    app.router.add_get("/readyz", ready)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOOPBACK, port).start()
-        yield
-    finally:
-        await runner.cleanup()
+    return serve_health(port, healthz=ok, readyz=ready)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -225,15 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Most events come while a cluster is made. They can wait on the disk; who waits for the cluster cannot.
     os.nice(NICENESS)
     try:
-        asyncio.run(_until_signalled(settings))
+        asyncio.run(until_signalled(partial(run, settings)))
     except MoorageError as error:
         logger.error("%s", error)  # noqa: TRY400 - for a person, who needs no traceback
         return ExitCode.FAILURE
     return ExitCode.OK
-
-
-async def _until_signalled(settings: Settings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(settings, stop)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from moorage.advisors.advice import Advice, Severity
+from moorage.advisors.advice import Advice
 from moorage.advisors.cluster.timing import NotYet
+from moorage.reports.findings import Severity
 
 ADVICE_READY: Final = "AdviceReady"
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from moorage.api.advice import (
     HISTORY_MAX,
-    AdviceSeverity,
     AdviceState,
     AdviceStatus,
     Application,
@@ -24,6 +23,7 @@ from moorage.api.advice import (
     SeverityChange,
 )
 from moorage.api.conditions import ConditionStatus, condition, set_condition
+from moorage.reports.findings import Severity
 
 RESOLVED: Final = "Resolved"
 PLATFORM: Final = "moorage:operator"
@@ -41,7 +41,7 @@ _MESSAGES: Final[Mapping[AdviceState, str]] = {
 }
 
 
-def new(severity: AdviceSeverity, now: datetime) -> AdviceStatus:
+def new(severity: Severity, now: datetime) -> AdviceStatus:
     """Return the status of an advice that is found for the first time."""
     return _moved(AdviceStatus(), AdviceState.OPEN, by=PLATFORM, what=f"found, {severity.value}", now=now)
 
@@ -131,9 +131,7 @@ def is_harmful(status: AdviceStatus) -> bool:
     )
 
 
-def when_found(
-    status: AdviceStatus, *, severity: AdviceSeverity, before: AdviceSeverity, now: datetime
-) -> AdviceStatus:
+def when_found(status: AdviceStatus, *, severity: Severity, before: Severity, now: datetime) -> AdviceStatus:
     """Return the status of an advice that the advisor finds (still, or again)."""
     status = _severity(status, severity, before, now)
     if is_under_way(status):
@@ -174,9 +172,7 @@ def _is_settled(status: AdviceStatus, now: datetime) -> bool:
     return application is None or now - application.at >= SETTLING
 
 
-def _severity(
-    status: AdviceStatus, severity: AdviceSeverity, before: AdviceSeverity, now: datetime
-) -> AdviceStatus:
+def _severity(status: AdviceStatus, severity: Severity, before: Severity, now: datetime) -> AdviceStatus:
     if severity is before:
         return status
     changed = status.model_copy(update={"severity_change": SeverityChange(was=before, at=_second(now))})

@@ -10,19 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from moorage.advisors.advice import Action, Change, Finding, Location, Severity
+from moorage.advisors.advice import Change, Finding, Location
 from moorage.advisors.render.as_yaml import to_yaml
 from moorage.api.advice import (
     CHANGES_MAX,
     DIFF_MAX,
     Advice,
-    AdviceAction,
     AdviceChange,
     AdviceLocation,
-    AdviceSeverity,
     AdviceSpec,
     StoredPart,
 )
+from moorage.reports.findings import Action
 
 EVIDENCE_MAX: Final = 8 * 1024
 """How many bytes of evidence an object has; the rest is in the store, if there is one."""
@@ -88,7 +87,7 @@ def spec_of(
         cluster=cluster,
         subject=_line(finding.subject, 512),
         code=finding.code,
-        severity=AdviceSeverity(finding.severity.value),
+        severity=finding.severity,
         confidence=round(finding.confidence * 100),
         summary=_line(finding.summary, 2048),
         consequence=_line(finding.consequence, 2048),
@@ -120,7 +119,7 @@ def finding_of(advice: Advice) -> Finding:
         advisor=spec.advisor,
         subject=spec.subject,
         code=spec.code,
-        severity=Severity(spec.severity.value),
+        severity=spec.severity,
         confidence=spec.confidence / 100,
         summary=spec.summary,
         evidence=spec.evidence,
@@ -133,7 +132,7 @@ def finding_of(advice: Advice) -> Finding:
 
 def change_of(change: AdviceChange) -> Change:
     """Return one object's change as advisors know it."""
-    return Change(Action(change.action.value), change.object, change.was)
+    return Change(change.action, change.object, change.was)
 
 
 def difference(was: Mapping[str, Any] | None, to_be: Mapping[str, Any] | None, name: str) -> str:
@@ -149,7 +148,7 @@ def _change(change: Change) -> AdviceChange:
     if len(diff) > DIFF_MAX:
         diff = f"{diff[:DIFF_MAX].rpartition(chr(10))[0]}\n{_CUT}\n"
     # By its wire: what an API server would return for the same, so that nothing seems to have changed.
-    told = {"action": AdviceAction(change.action.value), "object": _plain(change.content), "diff": diff}
+    told = {"action": change.action, "object": _plain(change.content), "diff": diff}
     if change.was is not None:
         told["was"] = _plain(change.was)
     return AdviceChange.model_validate(told)

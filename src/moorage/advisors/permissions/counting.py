@@ -16,9 +16,9 @@ from moorage.advisors.permissions.events import (
     Event,
     Ref,
     User,
-    decode_user,
     reviewed,
     unwrap,
+    user_of,
 )
 from moorage.advisors.permissions.model import ACCOUNT, Outcome, Tally
 from moorage.advisors.permissions.store import Key, Store, Times
@@ -191,7 +191,7 @@ class Counter:
 
     def _user(self, text: bytes) -> int:
         """Return the number of the user that a text says."""
-        user = decode_user(text)
+        user = user_of(text)
         if user is None:
             self.tally.corrupt += 1
             self.problem("an event has no user that can be read")

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from moorage.advisors.auditlogs.users import decode_user
+
 
 class User(msgspec.Struct, frozen=True, gc=False):
     """Who asks."""
@@ -60,16 +62,9 @@ DECODER: Final = msgspec.json.Decoder(Event)
 _USER: Final = msgspec.json.Decoder(User)
 
 
-def decode_user(text: bytes) -> User | None:
+def user_of(text: bytes) -> User | None:
     """Return the user of an event; nothing where that is none."""
-    try:
-        return _USER.decode(text) if text else User()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        return _USER.decode(text.decode("utf-8", "replace"))
-    except msgspec.DecodeError:
-        return None
+    return decode_user(text, _USER, User())
 
 
 _WRAPPERS: Final = (

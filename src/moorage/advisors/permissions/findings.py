@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from moorage.advisors.advice import Change, Finding, Location, Severity
+from moorage.advisors.advice import Change, Finding, Location
 from moorage.advisors.permissions.evaluate import rule_allows, uncovered
 from moorage.advisors.permissions.least import as_object, joined, ordered, told
 from moorage.advisors.permissions.left_alone import Why
@@ -14,6 +14,7 @@ from moorage.advisors.permissions.model import ALL, Binding, Grant, Request, Rol
 from moorage.advisors.permissions.proposal import Proposal
 from moorage.advisors.permissions.risk import by_rank, dangers, severity_of
 from moorage.advisors.permissions.use import Used, Window
+from moorage.reports.findings import Severity
 
 ADVISOR: Final = "permissions"
 _SOME: Final = 8

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.permissions.least import as_object, joined, least
 from moorage.advisors.permissions.model import RBAC, Binding, Grant, Rbac, Rule, Subject
 from moorage.advisors.permissions.proof import Proof, prove
 from moorage.advisors.permissions.unseen import not_seen
 from moorage.advisors.permissions.use import Used
+from moorage.reports.findings import Action
 
 _VERSION: Final = f"{RBAC}/v1"
 _LONGEST_NAME: Final = 253

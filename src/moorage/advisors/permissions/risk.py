@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from moorage.advisors.advice import Severity
 from moorage.advisors.permissions.evaluate import resource_matches
 from moorage.advisors.permissions.model import ALL, RBAC, Request, Rule
+from moorage.reports.findings import Severity
 
 _READ: Final = frozenset({"get", "list", "watch"})
 _WRITE: Final = frozenset({"create", "update", "patch"})

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from moorage.advisors.advice import Advice, Finding, Severity
+from moorage.advisors.advice import Advice, Finding
 from moorage.advisors.render.words import summary
+from moorage.reports.findings import Severity
 from moorage.reports.words import printable
 
 _COMMANDS: Final = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning"}

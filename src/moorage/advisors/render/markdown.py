@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from moorage.advisors.advice import Action, Advice, Change
+from moorage.advisors.advice import Advice, Change
 from moorage.advisors.render.as_yaml import to_yaml
 from moorage.advisors.render.words import VERBS, changes, percent, summary
+from moorage.reports.findings import Action
 from moorage.reports.markdown import LONGEST, code, escaped
 from moorage.reports.words import counted, printable
 

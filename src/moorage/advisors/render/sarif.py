@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from moorage.advisors.advice import Advice, Finding, Severity
+from moorage.advisors.advice import Advice, Finding
+from moorage.reports.findings import Severity
 from moorage.reports.sarif import SECURITY, artifact, document, text
 
 _LEVELS: Final = {Severity.CRITICAL: "error", Severity.HIGH: "error", Severity.MEDIUM: "warning"}

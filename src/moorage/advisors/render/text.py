@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any, Final
 
-from moorage.advisors.advice import Action, Advice, Change, Finding, Severity
+from moorage.advisors.advice import Advice, Change, Finding
 from moorage.advisors.render.as_yaml import to_yaml
 from moorage.advisors.render.words import changes, percent, summary
+from moorage.reports.findings import Action, Severity
 from moorage.reports.words import printable
 
 WIDTH: Final = 80

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from moorage.advisors.advice import Action, Advice, Change, Finding, Severity
+from moorage.advisors.advice import Advice, Change, Finding
+from moorage.reports.findings import Action, Severity
 from moorage.reports.words import counted
 
 VERBS = {Action.APPLY: "apply", Action.DELETE: "delete"}

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from moorage.advisors.advice import Action, Change, Finding, Location, Severity
+from moorage.advisors.advice import Change, Finding, Location
 from moorage.advisors.resources.backtest import Odds
 from moorage.advisors.resources.fit import Fitted, told
 from moorage.advisors.resources.model import DAY, GIB, MIB, Resource, Setting, Use, Workload
 from moorage.advisors.resources.recommenders import Proposal
 from moorage.advisors.resources.savings import Prices
 from moorage.advisors.resources.signals import WAITS, Signals
+from moorage.reports.findings import Action, Severity
 from moorage.reports.words import counted
 
 ADVISOR: Final = "resources"

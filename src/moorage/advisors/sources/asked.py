@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.render.as_json import VERSION
 from moorage.errors import MoorageError
+from moorage.reports.findings import Action
 
 _HINT = "make it with `moorage advise ... -o json`"
 

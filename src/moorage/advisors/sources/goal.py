@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moorage.advisors.advice import Action
 from moorage.advisors.sources.matching import Matched, UnplacedError
 from moorage.advisors.sources.model import Key, Made, Objects, Step
 from moorage.advisors.sources.wanted import applied
 from moorage.manifests.editing.operations import difference, leaves, same, written
 from moorage.manifests.model import title_of
+from moorage.reports.findings import Action
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.sources.asked import Asked
 from moorage.advisors.sources.model import Key, Objects, Source
 from moorage.advisors.sources.text import where
 from moorage.advisors.sources.wanted import missing
+from moorage.reports.findings import Action
 
 _MOVED: Final = {"extensions": frozenset({"apps", "networking.k8s.io", "policy"})}
 """Groups whose kinds went to other groups."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from moorage.policies.model import Action, PolicyError, Severity
+from moorage.policies.model import Action, PolicyError
+from moorage.reports.findings import Severity
 
 
 class Finding(NamedTuple):

@@ -11,7 +11,8 @@ from itertools import groupby
 
 from moorage.errors import ExitCode, MoorageError
 from moorage.manifests.model import Where
-from moorage.policies.model import Action, GroupVersionKind, Policy, Severity
+from moorage.policies.model import Action, GroupVersionKind, Policy
+from moorage.reports.findings import Severity
 
 SEVERITIES = tuple(Severity)
 """The worst comes first."""

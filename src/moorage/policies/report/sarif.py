@@ -6,8 +6,9 @@ import hashlib
 from typing import Any, Final
 
 from moorage.manifests.model import Where
-from moorage.policies.model import Action, Policy, Severity
+from moorage.policies.model import Action, Policy
 from moorage.policies.report.model import Failure, Report, Result
+from moorage.reports.findings import Severity
 from moorage.reports.sarif import SECURITY, artifact, document, text
 
 _LEVELS: Final = {Action.ENFORCE: "error", Action.WARN: "warning", Action.AUDIT: "note"}

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from moorage.policies.model import Action, Policy, Severity
+from moorage.policies.model import Action, Policy
 from moorage.policies.report.model import Report, Result, refused_first
 from moorage.policies.report.words import summary
+from moorage.reports.findings import Severity
 from moorage.reports.words import printable
 
 WIDTH: Final = 80

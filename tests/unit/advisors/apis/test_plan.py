@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.advisors.advice import Location, Severity
+from moorage.advisors.advice import Location
 from moorage.advisors.apis.mechanical import Conversion
 from moorage.advisors.apis.model import How, Seen
 from moorage.advisors.apis.plan import exit_code, plan
 from moorage.advisors.apis.versions import Targets
 from moorage.advisors.render import Format, render
 from moorage.errors import ExitCode
+from moorage.reports.findings import Severity
 
 from .helpers import AHEAD, BUDGET, CERTIFICATE, CLASS, CRON, STAYS, TABLE, sighting
 

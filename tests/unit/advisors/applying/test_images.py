@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.applying.images import Images, Position, agrees, content, flat, image
 from moorage.advisors.applying.plan import (
     ApplyError,
@@ -22,6 +22,7 @@ from moorage.advisors.applying.plan import (
     require_unchanged,
 )
 from moorage.kube.kinds import ROLE, SECRET
+from moorage.reports.findings import Action
 
 NAMES = st.sampled_from(["web", "db", "log"])
 VALUES = st.one_of(

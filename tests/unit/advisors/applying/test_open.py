@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from moorage.advisors.advice import Action, Change
+from moorage.advisors.advice import Change
 from moorage.advisors.applying.plan import ApplyError, require_open
 from moorage.api.advice import Advice
+from moorage.reports.findings import Action
 
 CHANGE = [Change(Action.DELETE, {"apiVersion": "v1", "kind": "Role", "metadata": {"name": "web"}})]
 DISMISSAL = {"by": "member-bob", "at": "2027-03-01T00:00:00Z", "reason": "We know of it."}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moorage.advisors.advice import Advice, Finding, Severity
+from moorage.advisors.advice import Advice, Finding
 from moorage.advisors.audit.counts import Refused, Signal
 from moorage.advisors.audit.folding import Denial
 from moorage.advisors.cluster import condition as saying
@@ -25,6 +25,7 @@ from moorage.advisors.cluster.timing import (
     window_of,
 )
 from moorage.advisors.permissions.model import Request, Who
+from moorage.reports.findings import Severity
 
 from ..permissions.helpers import account
 

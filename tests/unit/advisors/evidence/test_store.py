@@ -67,7 +67,8 @@ def test_what_is_kept_about_a_cluster_goes_and_what_is_about_others_stays(url: s
 
 
 def finding_identity() -> str:
-    from moorage.advisors.advice import Finding, Severity
+    from moorage.advisors.advice import Finding
+    from moorage.reports.findings import Severity
 
     return Finding("permissions", "User ann", "unused", Severity.LOW, 1.0, "", {}).identity()
 

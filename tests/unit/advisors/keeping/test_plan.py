@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moorage.advisors.advice import Action, Change, Finding, Location, Severity
 from moorage.advisors.advice import Advice as Found
+from moorage.advisors.advice import Change, Finding, Location
 from moorage.advisors.keeping import life
 from moorage.advisors.keeping.plan import (
     OPEN_MAX,
@@ -27,6 +27,7 @@ from moorage.advisors.keeping.plan import (
 from moorage.advisors.keeping.write import _wire, status_patch
 from moorage.advisors.keeping.written import CHANGE_MAX, EVIDENCE_MAX, finding_of, name_of
 from moorage.api.advice import HISTORY_MAX, Advice, AdviceState, Application, ApplicationPhase
+from moorage.reports.findings import Action, Severity
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

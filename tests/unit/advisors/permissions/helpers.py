@@ -11,11 +11,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from moorage.advisors.advice import Action, Advice, Finding
+from moorage.advisors.advice import Advice, Finding
 from moorage.advisors.permissions.model import ACCOUNT, Place, Rbac, Request, Usage, Who
 from moorage.advisors.permissions.parsing import parse
 from moorage.advisors.permissions.plan import Wanted, plan
 from moorage.advisors.permissions.scan import scan
+from moorage.reports.findings import Action
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 RBAC = "rbac.authorization.k8s.io"

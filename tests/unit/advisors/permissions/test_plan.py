@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from moorage.advisors.advice import Action, Severity
 from moorage.advisors.permissions.model import Who
 from moorage.advisors.permissions.plan import Wanted, plan
 from moorage.advisors.permissions.scan import scan
+from moorage.reports.findings import Action, Severity
 
 from .helpers import (
     BACKGROUND,
@@ -76,7 +76,11 @@ def test_a_grant_for_the_cluster_that_one_namespace_needs_moves_there(tmp_path: 
     found = only(advise(tmp_path, objects, [event("get", name="x")]), "cluster-wide-in-one-namespace")
     assert [each.content["kind"] for each in found.change] == ["Role", "RoleBinding", "ClusterRoleBinding"]
     assert found.change[0].content["metadata"]["namespace"] == "shop"
-    assert [each.action for each in found.change] == [Action.APPLY, Action.APPLY, Action.DELETE]
+    assert [each.action for each in found.change] == [
+        Action.APPLY,
+        Action.APPLY,
+        Action.DELETE,
+    ]
     assert codes(advise(tmp_path, applied(objects, [found]), [event("get", name="x")])) == []
 
 

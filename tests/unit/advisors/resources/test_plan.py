@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from moorage.advisors.advice import Advice, Severity
+from moorage.advisors.advice import Advice
 from moorage.advisors.render import Format, render
 from moorage.advisors.resources.cluster import parse, read_prices
 from moorage.advisors.resources.model import (
@@ -26,6 +26,7 @@ from moorage.advisors.resources.model import (
 from moorage.advisors.resources.plan import Wanted, plan
 from moorage.advisors.resources.recommenders.own import OwnRecommender
 from moorage.advisors.resources.savings import Fleet, Machine, Prices, PricesError, prices_of
+from moorage.reports.findings import Severity
 
 from .helpers import NOW, pod, use
 

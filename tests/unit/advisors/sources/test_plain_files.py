@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from moorage.advisors.advice import Action, Advice, Change, Finding, Severity
+from moorage.advisors.advice import Advice, Change, Finding
 from moorage.advisors.render.as_json import render
 from moorage.advisors.sources import patching
 from moorage.advisors.sources.asked import Asked, read_findings
@@ -22,6 +22,7 @@ from moorage.advisors.sources.placing import Placed, place
 from moorage.advisors.sources.plain import PlainFiles
 from moorage.advisors.sources.wanted import applied
 from moorage.errors import MoorageError
+from moorage.reports.findings import Action, Severity
 
 WEB = """\
 # The shop.
@@ -60,7 +61,8 @@ GROUP = "rbac.authorization.k8s.io"
 def deployment(spec: Mapping[str, Any], name: str = "web", namespace: str | None = "shop") -> Change:
     metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
     return Change(
-        Action.APPLY, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+        Action.APPLY,
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec},
     )
 
 
@@ -107,7 +109,10 @@ def test_a_quantity_that_is_the_same_in_other_words_is_no_change() -> None:
 def test_what_replaces_a_binding_is_written_where_the_binding_was() -> None:
     change = asked(
         rbac(
-            Action.APPLY, "Role", "less", rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+            Action.APPLY,
+            "Role",
+            "less",
+            rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}],
         ),
         rbac(Action.APPLY, "RoleBinding", "less", roleRef={"kind": "Role"}, subjects=[]),
         rbac(Action.DELETE, "RoleBinding", "old"),

@@ -6,17 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moorage.manifests.model import Where
-from moorage.policies.model import (
-    Action,
-    Engine,
-    GroupVersionKind,
-    Mend,
-    Policy,
-    Reference,
-    Scope,
-    Severity,
-)
+from moorage.policies.model import Action, Engine, GroupVersionKind, Mend, Policy, Reference, Scope
 from moorage.policies.report.model import Report, Result, Thing
+from moorage.reports.findings import Severity
 
 NOW = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
 

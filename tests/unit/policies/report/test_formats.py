@@ -9,10 +9,11 @@ import pytest
 
 from moorage.errors import ExitCode
 from moorage.manifests.model import Where
-from moorage.policies.model import Action, Mend, Severity
+from moorage.policies.model import Action, Mend
 from moorage.policies.report import as_json, github, junit, markdown, sarif, text
 from moorage.policies.report.diff import compare
 from moorage.policies.report.model import Failure, Remark, Report
+from moorage.reports.findings import Severity
 
 from .builders import policy, report, result, thing
 
