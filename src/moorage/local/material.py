@@ -28,6 +28,7 @@ from moorage.local.ports import LOOPBACK
 
 PLATFORM_ADMINS = "moorage:platform-admins"
 KWOK_USER = "moorage:kwok"
+_MACHINERY = ["system:apiserver", KWOK_USER, "system:kube-controller-manager", "system:kube-scheduler"]
 
 _ENCRYPTION_KEY_BYTES = 32
 _SERVER_HOSTS = (LOOPBACK, "localhost")
@@ -153,7 +154,10 @@ def audit_policy(*, workloads: bool = False) -> dict[str, Any]:
             {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
             {"level": "None", "resources": [{"group": "", "resources": ["events"]}]},
             {"level": "None", "resources": [{"group": "events.k8s.io", "resources": ["events"]}]},
-            {"level": "None", "users": ["system:apiserver"], "verbs": ["get", "list", "watch"]},
+            # Whoever reads a Secret is known. What else Kubernetes' own parts read is no news, and would be
+            # most of what there is while a cluster starts.
+            {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]},
+            {"level": "None", "users": _MACHINERY, "verbs": ["get", "list", "watch"]},
             *(_workload_bodies() if workloads else ()),
             {"level": "Metadata"},
         ],
@@ -169,7 +173,7 @@ def _workload_bodies() -> list[dict[str, Any]]:
         },
         {
             "level": "Metadata",
-            "users": [KWOK_USER, "system:kube-controller-manager", "system:kube-scheduler"],
+            "users": _MACHINERY,
         },
         {
             "level": "RequestResponse",

@@ -14,6 +14,10 @@ from lightkube import AsyncClient
 
 from moorage.advisors.cluster.controller import AdviceController
 from moorage.advisors.cluster.host import LocalAdviceHost
+from moorage.advisors.cluster.permissions import PermissionsTopic
+from moorage.advisors.cluster.roster import Roster
+from moorage.advisors.cluster.topic import Topic
+from moorage.advisors.cluster.watching import HarmController
 from moorage.api.meta import CLUSTERS_MANAGER, SYSTEM_NAMESPACE
 from moorage.clusters import webhook
 from moorage.clusters.claims import Ledger
@@ -102,8 +106,12 @@ async def _work(settings: Settings, client: AsyncClient, ready: Health, stop: as
     engines: list[EngineHost] = [LocalEngineHost(Home(settings.home))] if settings.home is not None else []
     controllers.append(PoliciesController(client, cache, engines))
     if settings.home is not None:
-        advice = AdviceController(client, cache, LocalAdviceHost(Home(settings.home)), settings.advice)
-        controllers.append(advice)
+        roster = Roster(client, cache, LocalAdviceHost(Home(settings.home)))
+        topics: list[Topic] = [PermissionsTopic(settings.advice.interval)]
+        controllers += [
+            AdviceController(client, cache, roster, topics, settings.advice),
+            HarmController(client, roster),
+        ]
     async with AsyncExitStack() as stack:
         if settings.home is not None:
             provider = local_provider(client, cache, Home(settings.home))

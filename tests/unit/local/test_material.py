@@ -104,6 +104,14 @@ def test_no_body_is_ever_recorded() -> None:
     assert policy["omitManagedFields"]
 
 
+def test_every_read_of_a_secret_is_recorded_also_by_kubernetes_own_parts() -> None:
+    rules = audit_policy()["rules"]
+    reads = next(at for at, rule in enumerate(rules) if "list" in rule.get("verbs", ()))
+    assert "system:kube-controller-manager" in rules[reads]["users"]
+    secrets = {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}]}
+    assert rules.index(secrets) < reads
+
+
 def test_writing_again_changes_nothing(tmp_path: Path) -> None:
     users = component_users([CONTROLLER_MANAGER, SCHEDULER, KWOK])
     write_material(plane(tmp_path), KEYS, users, issuer=ISSUER)

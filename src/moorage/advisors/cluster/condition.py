@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from moorage.advisors.advice import Advice
-from moorage.advisors.cluster.timing import NotYet
+from moorage.advisors.cluster.timing import words
+from moorage.advisors.cluster.topic import Found, Silent
 from moorage.reports.findings import Severity
 
 ADVICE_READY: Final = "AdviceReady"
-
 CURRENT: Final = "Current"
-COLLECTING: Final = "Collecting"
-NO_EVENTS: Final = "NoEvents"
-TOO_MUCH: Final = "TooMuch"
-CLUSTER_UNREACHABLE: Final = "ClusterUnreachable"
+UNREACHABLE: Final = "ClusterUnreachable"
+FAILED: Final = "Failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,54 +27,30 @@ class Said:
     message: str = ""
 
 
-def collecting(why: NotYet, window: timedelta) -> Said:
-    """Say from when on there is advice."""
-    message = (
-        f"permissions: not yet. Audit events come in since {_time(why.since)}; there is advice when they "
-        f"fill the window of {words(window)}: from {_time(why.until)} on"
-    )
-    return Said(ok=False, reason=COLLECTING, message=message)
+def said_of(outcomes: Mapping[str, Found | Silent], window: timedelta) -> Said:
+    """Put together what each advisor has to say, in the order that they are in.
+
+    The reason is that of the first one that has nothing to say.
+    """
+    silent = [each.reason for each in outcomes.values() if isinstance(each, Silent)]
+    parts = [
+        f"{advisor}: {each.message if isinstance(each, Silent) else _found(each)}"
+        for advisor, each in outcomes.items()
+    ]
+    message = "; ".join(part.rstrip(".") for part in parts)
+    if not silent:
+        message = f"{message}; the window is {words(window)}"
+    return Said(ok=not silent, reason=silent[0] if silent else CURRENT, message=message)
 
 
-def silent() -> Said:
-    """Say that nothing comes in."""
-    message = "permissions: no audit event of the cluster has come in; `moorage logs audit` may say why"
-    return Said(ok=False, reason=NO_EVENTS, message=message)
+def _found(found: Found) -> str:
+    counts = by_severity(found.advice)
+    return f"{len(found.advice.findings)} to decide on ({counts})" if counts else found.clean
 
 
-def too_much() -> Said:
-    """Say that not all of what was done is known."""
-    message = (
-        "permissions: so many different things were done in the window that not all are kept, and so none "
-        "can be called unused: is somebody impersonating users that there are not?"
-    )
-    return Said(ok=False, reason=TOO_MUCH, message=message)
-
-
-def current(advice: Advice, window: timedelta) -> Said:
-    """Say what was found."""
+def by_severity(advice: Advice) -> str:
+    """Return how many findings there are of each severity: ``1 high, 2 low``; empty when there is none."""
     counts = [
         (severity, sum(finding.severity is severity for finding in advice.findings)) for severity in Severity
     ]
-    found = ", ".join(f"{count} {severity.value}" for severity, count in counts if count)
-    what = (
-        f"{len(advice.findings)} to decide on ({found})" if found else "nothing is granted that is not used"
-    )
-    return Said(ok=True, reason=CURRENT, message=f"permissions: {what}; the window is {words(window)}")
-
-
-def words(length: timedelta) -> str:
-    """Return a length of time in words: ``30 days``."""
-    minutes = int(length.total_seconds()) // 60
-    for name, size in (("day", 1440), ("hour", 60)):
-        if minutes >= size and minutes % size == 0:
-            return _number(minutes // size, name)
-    return _number(minutes, "minute")
-
-
-def _number(count: int, name: str) -> str:
-    return f"1 {name}" if count == 1 else f"{count} {name}s"
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return ", ".join(f"{count} {severity.value}" for severity, count in counts if count)

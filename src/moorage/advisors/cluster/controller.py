@@ -1,80 +1,60 @@
-"""Advice about clusters: observe, plan, keep; nothing else."""
+"""Advice about clusters: whose turn it is, what is kept, what is said; each advisor looks by itself."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
 from lightkube import AsyncClient
 
-from moorage.advisors.advice import Advice
-from moorage.advisors.audit.counts import Counts, Signal
 from moorage.advisors.cluster import condition as saying
-from moorage.advisors.cluster.condition import ADVICE_READY, Said
-from moorage.advisors.cluster.harm import find_harm
-from moorage.advisors.cluster.host import AdviceHost
-from moorage.advisors.cluster.observe import granted, read_followed, read_grants
-from moorage.advisors.cluster.timing import CALM, Made, Tempo, is_due, not_yet, request_of, window_of
-from moorage.advisors.evidence import EvidenceStore
-from moorage.advisors.keeping import Kept, keep, reopen_applied
-from moorage.advisors.permissions.plan import Wanted, plan
+from moorage.advisors.cluster.condition import ADVICE_READY, Said, said_of
+from moorage.advisors.cluster.roster import Member, Roster
+from moorage.advisors.cluster.timing import LOOK_SECONDS, Made, Tempo, is_due, request_of, rest, window_of
+from moorage.advisors.cluster.topic import Found, Silent, Situation, Topic
+from moorage.advisors.keeping import Kept, keep
 from moorage.api.conditions import ConditionStatus, condition, get_condition, set_condition
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import project_namespace, project_of
-from moorage.kube.client import connect
+from moorage.errors import MoorageError
 from moorage.kube.controller import Cache, Key, Result
 from moorage.kube.events import EventPoster, Occurrence
-from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, PROJECT, SECRET, Kind, Object
-from moorage.kube.objects import FAILED, apply_status, explain, get
-from moorage.local.supervisor import in_thread
+from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, PROJECT, Kind, Object
+from moorage.kube.objects import FAILED, apply_status, explain
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 3.0
-"""How often it is looked whether somebody was refused something, or grants have changed."""
-
-TIMEOUT_SECONDS: Final = 120.0
-
 _FIELD_MANAGER: Final = "moorage-advisors"
 _EVENTS_FROM: Final = "moorage.dev/advice"
-_FRESH_SECONDS: Final = 1.0
-_YOUNG_SECONDS: Final = 30.0
-_SILENCE: Final = timedelta(minutes=2)
+_AGAIN: Final = timedelta(seconds=30)
+_SETTLING: Final = timedelta(seconds=15)
+"""How long a cluster that has just begun to serve is left alone: its nodes are joining."""
 
 
 @dataclass(slots=True)
 class _Seen:
     """What this process knows of one cluster."""
 
-    uid: str
     id: str
     since: datetime
-    made: Made | None = None
-    denials: int = -1
-    harm_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A cluster that can be advised on."""
-
-    key: Key
-    seen: _Seen
-    access: Path | dict[str, Any]
-    counts: Counts
-    store: EvidenceStore
+    made: dict[str, Made] = field(default_factory=dict)
+    outcomes: dict[str, Found | Silent] = field(default_factory=dict)
 
 
 class AdviceController:
-    """Keeps the advice about clusters in line with what their events and their grants show."""
+    """Keeps the advice about clusters in line with what is seen of them.
+
+    Args:
+        client: of the management cluster.
+        cache: what is read of it.
+        roster: the clusters that can be advised on.
+        topics: the advisors, in the order in which they look and are told of.
+        tempo: how advice is made where nobody says otherwise.
+        clock: the time.
+    """
 
     name = "advice"
     primary = KUBERNETES_CLUSTER
@@ -83,21 +63,20 @@ class AdviceController:
         self,
         client: AsyncClient,
         cache: Cache,
-        host: AdviceHost,
+        roster: Roster,
+        topics: Sequence[Topic],
         tempo: Tempo | None = None,
         *,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._client = client
         self._cache = cache
-        self._host = host
+        self._roster = roster
+        self._topics = tuple(topics)
         self._tempo = tempo or Tempo()
         self._clock = clock or (lambda: datetime.now(UTC))
         self._seen: dict[Key, _Seen] = {}
         self._events = EventPoster(client, _EVENTS_FROM)
-        self._signals: dict[str, Signal] = {}
-        self._signals_at = -_FRESH_SECONDS
-        self._asking = asyncio.Lock()
 
     @property
     def watches(self) -> Mapping[Kind, Callable[[Object], Iterable[Key]]]:
@@ -105,149 +84,100 @@ class AdviceController:
         return {CAPI_CLUSTER: lambda obj: (Key.of(obj),), PROJECT: self._of_project}
 
     async def reconcile(self, key: Key) -> Result:
-        """Look whether there is to be new advice about a cluster, or advice did harm."""
-        obj = self._cache.get(KUBERNETES_CLUSTER, key.name, key.namespace)
-        if obj is None or "deletionTimestamp" in obj["metadata"]:
+        """Let each advisor look whose turn it is, keep what it finds, and say so."""
+        obj = self._roster.object(key)
+        if obj is None:
             self._seen.pop(key, None)
             return Result()
-        if not self._serves(key) or (obj.get("spec") or {}).get("paused"):
-            return Result()
-        seen = await self._known(key, obj)
-        if seen is None:
+        cluster = await self._roster.find(key, obj)
+        if cluster is None:
             return Result(LOOK_SECONDS)
-        access = self._host.access(seen.id)
-        if access is None:
-            return Result()
-        counts, store = await self._host.open()
-        signal = (await self._fresh_signals(counts)).get(seen.id)
-        return await self._look(obj, _Open(key, seen, access, counts, store), signal)
-
-    async def _look(self, obj: Object, cluster: _Open, signal: Signal | None) -> Result:
-        key, seen, now = cluster.key, cluster.seen, self._clock()
-        if signal is None:
-            if now - seen.since > _SILENCE:
-                await self._say(obj, saying.silent())
-            return Result(LOOK_SECONDS)
+        seen, now = self._known(cluster), self._clock()
+        if (settled := seen.since + _SETTLING) > now:
+            return Result((settled - now).total_seconds())
         window = window_of(self._cache.get(PROJECT, project_of(key.namespace or "") or ""), obj, self._tempo)
-        created = datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
-        young = not_yet(signal, created, window, now)
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                await self._watch_for_harm(cluster, signal)
-                if young is not None:
-                    await self._say(obj, saying.collecting(young, window))
-                    rest = (young.until - now).total_seconds()
-                    return Result(min(_YOUNG_SECONDS, max(rest, LOOK_SECONDS)))
-                if is_due(seen.made, signal, request_of(obj), window, tempo=self._tempo, now=now):
-                    await self._renew(obj, cluster, window)
-                    seen.made = Made(now, signal, request_of(obj), window)
-        except (*FAILED, TimeoutError) as error:
-            why = "it does not answer" if isinstance(error, TimeoutError) else explain(error)
-            await self._say(obj, Said(ok=False, reason=saying.CLUSTER_UNREACHABLE, message=why))
-            raise
-        return Result(LOOK_SECONDS)
+        looked = [await self._turn(topic, cluster, seen, window) for topic in self._topics]
+        if any(looked):
+            # In the order of the advisors, not of their turns.
+            outcomes = {topic.advisor: seen.outcomes[topic.advisor] for topic in self._topics}
+            await self._say(obj, said_of(outcomes, window))
+        return Result(rest(seen.made.values(), now=self._clock()))
 
-    async def _renew(self, obj: Object, cluster: _Open, window: timedelta) -> None:
-        """Make advice, keep it, and say so; nothing is kept when not all is known."""
-        since = self._clock() - window
-        if await in_thread(lambda: cluster.counts.left_out(cluster.seen.id, since=since)):
-            await self._say(obj, saying.too_much())
-            return
-        found, kept = await self._advise(cluster, window)
-        await self._say(obj, saying.current(found, window))
-        await self._tell(obj, kept)
-
-    async def _advise(self, cluster: _Open, window: timedelta) -> tuple[Advice, Kept]:
-        key = cluster.key
-        async with connect(cluster.access) as client:
-            objects = await read_grants(client)
+    async def _turn(self, topic: Topic, cluster: Member, seen: _Seen, window: timedelta) -> bool:
+        """Let an advisor look, if it is its turn, and say whether it was."""
         now = self._clock()
+        situation = Situation(
+            cluster.key,
+            cluster.id,
+            cluster.obj,
+            cluster.access,
+            cluster.counts,
+            cluster.signal,
+            window,
+            now,
+        )
+        stirred, request = topic.stirred(situation), request_of(cluster.obj)
+        made = seen.made.get(topic.advisor)
+        if not is_due(made, stirred, request, window, interval=topic.interval, now=now):
+            return False
+        outcome, again = await self._outcome(topic, cluster, situation)
+        seen.outcomes[topic.advisor] = outcome
+        seen.made[topic.advisor] = Made(now, stirred, request, window, again)
+        return True
 
-        def work() -> Advice:
-            usage = cluster.counts.usage(cluster.seen.id, since=now - window)
-            rbac = granted(objects, origin=f"cluster {key}")
-            return plan(usage, rbac, Wanted(window=window), now=now)
+    async def _outcome(
+        self, topic: Topic, cluster: Member, situation: Situation
+    ) -> tuple[Found | Silent, datetime | None]:
+        """Return what an advisor has to say, and keep it; a failure is told, and holds up nobody else."""
+        try:
+            outcome = await topic.look(situation)
+            if isinstance(outcome, Found):
+                await self._keep(topic, cluster, outcome)
+                return outcome, None
+        except (*FAILED, TimeoutError, MoorageError) as error:
+            failure = _failure(error)
+            logger.warning(
+                "%s: %s: %s (again in %.0f s)",
+                cluster.key,
+                topic.advisor,
+                failure.message,
+                _AGAIN.total_seconds(),
+            )
+            return failure, situation.now + _AGAIN
+        return outcome, outcome.until
 
-        found = await in_thread(work)
+    async def _keep(self, topic: Topic, cluster: Member, found: Found) -> None:
+        key = cluster.key
         kept = await keep(
             self._client,
             project_namespace=str(key.namespace),
             cluster=key.name,
-            advice=found,
-            now=now,
+            advice=found.advice,
+            now=self._clock(),
             store=cluster.store,
+            unjudged=found.unjudged,
         )
         if kept.changed:
             logger.info(
-                "%s: permissions: %d found, %d new, %d open again, %d resolved",
+                "%s: %s: %d found, %d new, %d open again, %d resolved",
                 key,
-                len(found.findings),
+                topic.advisor,
+                len(found.advice.findings),
                 kept.created,
                 kept.reopened,
                 kept.resolved,
             )
-        return found, kept
+        await self._tell(topic, cluster.obj, kept)
 
-    async def _watch_for_harm(self, cluster: _Open, signal: Signal) -> None:
-        """Open advice again after which somebody is refused what it took away."""
-        key, seen, now = cluster.key, cluster.seen, self._clock()
-        if signal.denials == seen.denials or (seen.harm_at is not None and now - seen.harm_at < CALM):
-            return
-        seen.harm_at = now
-        followed = await read_followed(self._client, str(key.namespace), key.name)
-        if followed:
-            since = min(each.at for each in followed)
-            refused = await in_thread(lambda: cluster.counts.refused(seen.id, since=since))
-            if refused:
-                async with connect(cluster.access) as client:
-                    objects = await read_grants(client)
-                for harm in find_harm(followed, refused, objects):
-                    names = await reopen_applied(
-                        self._client,
-                        project_namespace=str(key.namespace),
-                        cluster=key.name,
-                        subject=harm.followed.subject,
-                        why=harm.why,
-                        now=now,
-                    )
-                    for name in names:
-                        logger.warning("%s: advice %s is open again: %s", key, name, harm.why)
-        seen.denials = signal.denials
-
-    async def _fresh_signals(self, counts: Counts) -> dict[str, Signal]:
-        """Return how far all clusters are: asked for once for all of them."""
-        async with self._asking:
-            if time.monotonic() - self._signals_at >= _FRESH_SECONDS:
-                self._signals = await in_thread(counts.signals)
-                self._signals_at = time.monotonic()
-        return self._signals
-
-    async def _known(self, key: Key, obj: Object) -> _Seen | None:
-        uid, seen = str(obj["metadata"]["uid"]), self._seen.get(key)
-        if seen is None or seen.uid != uid:
-            name = await self._id(key)
-            if not name:
-                return None
-            seen = self._seen[key] = _Seen(uid, name, self._clock())
+    def _known(self, cluster: Member) -> _Seen:
+        seen = self._seen.get(cluster.key)
+        if seen is None or seen.id != cluster.id:
+            seen = self._seen[cluster.key] = _Seen(cluster.id, self._clock())
         return seen
-
-    async def _id(self, key: Key) -> str:
-        """Return what its provider calls a cluster; empty while it is not told."""
-        secret = await get(self._client, SECRET, f"{key.name}-kubeconfig", key.namespace)
-        value = ((secret or {}).get("data") or {}).get("value")
-        if not value:
-            return ""
-        [entry, *_] = yaml.safe_load(b64decode(value)).get("clusters") or [{}]
-        return str(entry.get("name", ""))
 
     def _of_project(self, project: Object) -> Iterable[Key]:
         namespace = project_namespace(project["metadata"]["name"])
         return [Key.of(obj) for obj in self._cache.list(KUBERNETES_CLUSTER, namespace)]
-
-    def _serves(self, key: Key) -> bool:
-        cluster = self._cache.get(CAPI_CLUSTER, key.name, key.namespace)
-        conditions = ((cluster or {}).get("status") or {}).get("conditions") or ()
-        return any(c["type"] == "ControlPlaneAvailable" and c["status"] == "True" for c in conditions)
 
     async def _say(self, obj: Object, said: Said) -> None:
         cluster, now = KubernetesCluster.parse(obj), self._clock()
@@ -269,10 +199,18 @@ class AdviceController:
         )
         self._cache.put(KUBERNETES_CLUSTER, written)
 
-    async def _tell(self, obj: Object, kept: Kept) -> None:
+    async def _tell(self, topic: Topic, obj: Object, kept: Kept) -> None:
         """Post an Event when there is something new to decide on."""
         if not (new := kept.created + kept.reopened):
             return
         what = "1 piece of advice" if new == 1 else f"{new} pieces of advice"
-        note = f"permissions: {what} to decide on: see `moorage advice list`"
+        note = f"{topic.advisor}: {what} to decide on: see `moorage advice list`"
         await self._events.post(obj, [Occurrence("AdviceFound", note)])
+
+
+def _failure(error: BaseException) -> Silent:
+    if isinstance(error, TimeoutError):
+        return Silent(saying.UNREACHABLE, "the cluster does not answer")
+    if isinstance(error, MoorageError):
+        return Silent(saying.FAILED, error.message)
+    return Silent(saying.UNREACHABLE, explain(error))

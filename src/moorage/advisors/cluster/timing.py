@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from moorage.advisors.audit.counts import Signal
 from moorage.api.meta import GROUP
 from moorage.kube.kinds import Object
+from moorage.reports.words import counted
 
 WINDOW: Final = timedelta(days=30)
 INTERVAL: Final = timedelta(minutes=10)
@@ -20,6 +20,9 @@ ADVISE_ANNOTATION: Final = f"{GROUP}/advise"
 
 LONGEST: Final = timedelta(days=90)
 """No window is longer: counts are not kept longer."""
+
+LOOK_SECONDS: Final = 6.0
+"""How often it is looked whether anything is due."""
 
 CALM: Final = timedelta(seconds=5)
 """Advice is not made more often than this, whatever changes; a change is rarely alone."""
@@ -43,27 +46,21 @@ class Tempo:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the last advice of this process about a cluster was made from.
+    """How an advisor looked at a cluster for the last time in this process.
 
     Args:
         at: when.
-        signal: how far its events were then.
+        stirred: what would make it look at once, as it was.
         request: the annotation by which somebody asked for it.
         window: its length.
+        again: when it is to look again at the latest: it could not say anything, and may be able to then.
     """
 
     at: datetime
-    signal: Signal
+    stirred: Hashable
     request: str
     window: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class NotYet:
-    """No advice can be given before a time: the events do not reach back far enough."""
-
-    since: datetime
-    until: datetime
+    again: datetime | None = None
 
 
 def duration(text: str) -> timedelta:
@@ -97,24 +94,40 @@ def request_of(cluster: Object) -> str:
     return str((cluster["metadata"].get("annotations") or {}).get(ADVISE_ANNOTATION, ""))
 
 
-def not_yet(signal: Signal, created: datetime, window: timedelta, now: datetime) -> NotYet | None:
-    """Return from when on a cluster's events fill its window; nothing when they do.
-
-    Events are missing from before the cluster was there, and from before it was listened to.
-    """
-    since = max(signal.since, created)
-    until = since + window
-    return NotYet(since, until) if until > now else None
-
-
 def is_due(
-    made: Made | None, signal: Signal, request: str, window: timedelta, *, tempo: Tempo, now: datetime
+    made: Made | None,
+    stirred: Hashable,
+    request: str,
+    window: timedelta,
+    *,
+    interval: timedelta,
+    now: datetime,
 ) -> bool:
-    """Say whether advice is to be made now."""
+    """Say whether an advisor is to look at a cluster now."""
     if made is None:
         return True
     if now - made.at < CALM:
         return False
-    if (request, window) != (made.request, made.window) or signal.changes != made.signal.changes:
+    if (request, window, stirred) != (made.request, made.window, made.stirred):
         return True
-    return now - made.at >= min(tempo.interval, window)
+    return now - made.at >= min(interval, window) or (made.again is not None and now >= made.again)
+
+
+def rest(made: Iterable[Made], *, now: datetime) -> float:
+    """Return in how many seconds it is to be looked whether anything is due."""
+    soon = [(each.again - now).total_seconds() for each in made if each.again is not None]
+    return min(LOOK_SECONDS, max(min(soon, default=LOOK_SECONDS), 1.0))
+
+
+def words(length: timedelta) -> str:
+    """Return a length of time in words: ``30 days``."""
+    minutes = int(length.total_seconds()) // 60
+    for name, size in (("day", 1440), ("hour", 60)):
+        if minutes >= size and minutes % size == 0:
+            return counted(minutes // size, name)
+    return counted(minutes, "minute")
+
+
+def moment(at: datetime) -> str:
+    """Return a time as people are told it."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -84,7 +84,13 @@ Step = Create | Update | Move | Remove | LeaveOut
 
 
 def plan_advice(
-    existing: Iterable[Advice], advice: Found, cluster: str, now: datetime, *, stores: bool = False
+    existing: Iterable[Advice],
+    advice: Found,
+    cluster: str,
+    now: datetime,
+    *,
+    stores: bool = False,
+    unjudged: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """Decide what to write, so that the objects tell what is found and what became of it.
 
@@ -97,6 +103,7 @@ def plan_advice(
         cluster: the cluster's name.
         now: the time.
         stores: whether what is too large has a place to go.
+        unjudged: subjects about which the run could say nothing: their advice stays as it is.
     """
     known = {
         item.metadata.name: item
@@ -117,7 +124,8 @@ def plan_advice(
         else:
             steps.append(LeaveOut(name))
     for name in sorted(known.keys() - found.keys()):
-        steps += _gone(known[name], now)
+        if known[name].spec.subject not in unjudged:
+            steps += _gone(known[name], now)
     return tuple(steps)
 
 

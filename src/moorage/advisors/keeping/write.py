@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -84,6 +84,7 @@ async def keep(
     advice: Found,
     now: datetime,
     store: Store | None = None,
+    unjudged: Collection[str] = (),
 ) -> Kept:
     """Bring the Advice objects of one advisor about one cluster in line with what it has found.
 
@@ -97,6 +98,7 @@ async def keep(
         advice: all that one run of the advisor has found in it.
         now: the time.
         store: for what is too large, and for the history; without one, what is too large is cut.
+        unjudged: subjects about which the run could say nothing: their advice stays as it is.
 
     Raises:
         ApiError: the management cluster refuses.
@@ -104,7 +106,7 @@ async def keep(
     labels = {CLUSTER_LABEL: cluster, ADVISOR_LABEL: advice.advisor}
     objects = await list_objects(client, ADVICE, project_namespace, labels=labels)
     existing = [Advice.parse(obj) for obj in objects]
-    steps = plan_advice(existing, advice, cluster, now, stores=store is not None)
+    steps = plan_advice(existing, advice, cluster, now, stores=store is not None, unjudged=unjudged)
     owner: Object | None = None
     if any(isinstance(step, Create | Update) for step in steps):
         found = await get(client, KUBERNETES_CLUSTER, cluster, project_namespace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,20 +11,23 @@ import pytest
 from moorage.advisors.advice import Advice, Finding
 from moorage.advisors.audit.counts import Refused, Signal
 from moorage.advisors.audit.folding import Denial
-from moorage.advisors.cluster import condition as saying
+from moorage.advisors.cluster.condition import Said, said_of
 from moorage.advisors.cluster.harm import find_harm
 from moorage.advisors.cluster.observe import Followed, granted
+from moorage.advisors.cluster.permissions import too_early
 from moorage.advisors.cluster.timing import (
     ADVISE_ANNOTATION,
+    INTERVAL,
+    LOOK_SECONDS,
     Made,
-    NotYet,
     Tempo,
     duration,
     is_due,
-    not_yet,
     request_of,
+    rest,
     window_of,
 )
+from moorage.advisors.cluster.topic import Found, Silent
 from moorage.advisors.permissions.model import Request, Who
 from moorage.reports.findings import Severity
 
@@ -31,9 +35,10 @@ from ..permissions.helpers import account
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 SIGNAL = Signal(NOW - 40 * DAY, changes=3, denials=2)
 TEMPO = Tempo()
-MADE = Made(NOW - timedelta(minutes=1), SIGNAL, "", TEMPO.window)
+MADE = Made(NOW - timedelta(minutes=1), 3, "", TEMPO.window)
 RBAC = "rbac.authorization.k8s.io"
 
 
@@ -60,47 +65,64 @@ def test_the_window_is_the_clusters_or_the_projects_or_the_platforms() -> None:
 
 
 def test_a_cluster_whose_events_do_not_fill_the_window_is_told_when_they_will() -> None:
+    def until(signal: Signal | None, created: datetime, window: timedelta) -> datetime | None:
+        early = too_early(signal, created, window, NOW)
+        return early.until if early is not None else None
+
     created = NOW - 10 * DAY
-    assert not_yet(SIGNAL, created, 30 * DAY, NOW) == NotYet(created, created + 30 * DAY)
-    assert not_yet(SIGNAL, created, 10 * DAY, NOW) is None
+    assert until(SIGNAL, created, 30 * DAY) == created + 30 * DAY
+    assert too_early(SIGNAL, created, 10 * DAY, NOW) is None
     # An old cluster that is listened to since yesterday has shown as little.
-    listened = Signal(NOW - DAY, 0, 0)
-    assert not_yet(listened, NOW - 99 * DAY, 30 * DAY, NOW) == NotYet(NOW - DAY, NOW + 29 * DAY)
+    assert until(Signal(NOW - DAY, 0, 0), NOW - 99 * DAY, 30 * DAY) == NOW + 29 * DAY
+
+
+def test_a_cluster_that_stays_silent_is_told_so_but_not_at_once() -> None:
+    new, old = (too_early(None, created, DAY, NOW) for created in (NOW, NOW - DAY))
+    assert new == Silent("Collecting", "not yet: no audit event has come in so far", NOW + 2 * MINUTE)
+    assert old is not None
+    assert (old.reason, old.until) == ("NoEvents", None)
 
 
 @pytest.mark.parametrize(
-    ("made", "signal", "request_", "window", "due"),
+    ("made", "stirred", "request_", "window", "due"),
     [
-        (None, SIGNAL, "", TEMPO.window, True),
-        (MADE, SIGNAL, "", TEMPO.window, False),
-        (MADE, Signal(SIGNAL.since, 4, 2), "", TEMPO.window, True),
-        (MADE, Signal(SIGNAL.since, 3, 9), "", TEMPO.window, False),
-        (MADE, SIGNAL, "please", TEMPO.window, True),
-        (MADE, SIGNAL, "", DAY, True),
-        (Made(NOW - timedelta(minutes=10), SIGNAL, "", TEMPO.window), SIGNAL, "", TEMPO.window, True),
-        (
-            Made(NOW - timedelta(seconds=2), SIGNAL, "", TEMPO.window),
-            Signal(SIGNAL.since, 9, 9),
-            "please",
-            DAY,
-            False,
-        ),
+        (None, 3, "", TEMPO.window, True),
+        (MADE, 3, "", TEMPO.window, False),
+        (MADE, 4, "", TEMPO.window, True),
+        (MADE, 3, "please", TEMPO.window, True),
+        (MADE, 3, "", DAY, True),
+        (Made(NOW - 10 * MINUTE, 3, "", TEMPO.window), 3, "", TEMPO.window, True),
+        (Made(NOW - 2 * MINUTE, 3, "", 2 * MINUTE), 3, "", 2 * MINUTE, True),
+        (replace(MADE, again=NOW), 3, "", TEMPO.window, True),
+        (replace(MADE, again=NOW + MINUTE), 3, "", TEMPO.window, False),
+        (Made(NOW - timedelta(seconds=2), 3, "", TEMPO.window, NOW), 9, "please", DAY, False),
     ],
     ids=[
         "the first",
         "at rest",
         "grants changed",
-        "refusals alone",
         "asked for",
         "another window",
         "the interval",
+        "a window that is shorter than the interval",
+        "it may be able to say something now",
+        "it is not able yet",
         "calm",
     ],
 )
-def test_advice_is_made_in_its_time_after_a_change_and_when_it_is_asked_for(
-    made: Made | None, signal: Signal, request_: str, window: timedelta, due: bool
+def test_an_advisor_looks_in_its_time_after_a_change_and_when_it_is_asked(
+    made: Made | None, stirred: int, request_: str, window: timedelta, due: bool
 ) -> None:
-    assert is_due(made, signal, request_, window, tempo=TEMPO, now=NOW) is due
+    assert is_due(made, stirred, request_, window, interval=INTERVAL, now=NOW) is due
+
+
+def test_the_next_look_is_no_later_than_what_somebody_waits_for() -> None:
+    def seconds(*again: timedelta | None) -> float:
+        return rest([replace(MADE, again=each and NOW + each) for each in again], now=NOW)
+
+    assert seconds() == seconds(None, DAY) == LOOK_SECONDS
+    assert seconds(DAY, timedelta(seconds=4)) == 4
+    assert seconds(-DAY) == 1
 
 
 def test_who_asks_for_advice_annotates_the_cluster() -> None:
@@ -108,18 +130,44 @@ def test_who_asks_for_advice_annotates_the_cluster() -> None:
     assert (request_of(obj), request_of(cluster())) == ("monday", "")
 
 
-def test_what_is_said_does_not_change_while_nothing_does() -> None:
-    def found(events: int) -> Advice:
-        finding = Finding("permissions", "User ada", "unused-rule", Severity.HIGH, 1, "x", {"events": events})
-        return Advice("permissions", (finding,), facts={"events": events})
-
-    assert saying.current(found(1), 30 * DAY) == saying.current(found(2), 30 * DAY)
-    assert saying.current(found(1), 30 * DAY).message == (
-        "permissions: 1 to decide on (1 high); the window is 30 days"
+def found(events: int = 1, *severities: Severity) -> Found:
+    findings = tuple(
+        Finding("permissions", "User ada", "unused-rule", severity, 1, "x", {"events": events})
+        for severity in severities
     )
-    said = saying.collecting(NotYet(NOW, NOW + DAY), DAY)
-    assert "from 2026-11-02 12:00 UTC on" in said.message
-    assert not said.ok
+    return Found(Advice("permissions", findings, facts={"events": events}), clean="all is used")
+
+
+def test_what_is_said_does_not_change_while_nothing_does() -> None:
+    one, two = (said_of({"permissions": found(events, Severity.HIGH)}, 30 * DAY) for events in (1, 2))
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (
+            {"permissions": found(1, Severity.HIGH, Severity.LOW), "apis": found()},
+            Said(
+                ok=True,
+                reason="Current",
+                message="permissions: 2 to decide on (1 high, 1 low); apis: all is used; "
+                "the window is 30 days",
+            ),
+        ),
+        (
+            {"permissions": found(), "resources": Silent("Collecting", "not yet."), "apis": Silent("X", "y")},
+            Said(
+                ok=False, reason="Collecting", message="permissions: all is used; resources: not yet; apis: y"
+            ),
+        ),
+    ],
+    ids=["all have looked", "some cannot say anything"],
+)
+def test_each_advisor_has_its_part_of_what_is_said(
+    outcomes: dict[str, Found | Silent], expected: Said
+) -> None:
+    assert said_of(outcomes, 30 * DAY) == expected
 
 
 def role(verbs: list[str], namespace: str = "shop") -> dict[str, Any]:

@@ -323,6 +323,14 @@ def test_advice_of_other_advisors_and_clusters_is_left_alone() -> None:
     assert plan_advice(cluster.advice, run(), "other", NOW) == ()
 
 
+def test_advice_about_what_could_not_be_judged_stays_as_it_is() -> None:
+    cluster = Cluster()
+    cluster.see(run(finding(), finding("User ada")))
+    [move] = plan_advice(cluster.advice, run(), CLUSTER, NOW, unjudged={finding().subject})
+    assert isinstance(move, Move)
+    assert move.name == name_of(finding("User ada"), CLUSTER)
+
+
 def test_too_many_findings_are_counted_and_the_worst_written() -> None:
     low = [finding(f"User {number}", severity=Severity.LOW) for number in range(OPEN_MAX)]
     high = [finding(f"User h{number}") for number in range(7)]

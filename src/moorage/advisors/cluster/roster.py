@@ -1,0 +1,111 @@
+"""The clusters that can be advised on: which they are, how they are entered, how far their events are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from base64 import b64decode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from lightkube import AsyncClient
+
+from moorage.advisors.audit.counts import Counts, Signal
+from moorage.advisors.cluster.host import AdviceHost
+from moorage.advisors.evidence import EvidenceStore
+from moorage.kube.controller import Cache, Key
+from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, SECRET, Object
+from moorage.kube.objects import get
+from moorage.local.supervisor import in_thread
+
+_FRESH_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A cluster that can be advised on.
+
+    Args:
+        key: of its KubernetesCluster.
+        obj: the KubernetesCluster.
+        id: what its provider calls it.
+        access: the advisors' own kubeconfig of it.
+        counts: where its audit events are counted.
+        store: where evidence goes.
+        signal: how far its events are; ``None`` when none has come in.
+    """
+
+    key: Key
+    obj: Object
+    id: str
+    access: Path | dict[str, Any] = field(repr=False)
+    counts: Counts = field(repr=False)
+    store: EvidenceStore = field(repr=False)
+    signal: Signal | None
+
+
+class Roster:
+    """Knows the clusters; one for all who advise on them, so that each thing is asked for once."""
+
+    def __init__(self, client: AsyncClient, cache: Cache, host: AdviceHost) -> None:
+        self._client = client
+        self._cache = cache
+        self._host = host
+        self._ids: dict[Key, tuple[str, str]] = {}
+        self._signals: dict[str, Signal] = {}
+        self._signals_at = -_FRESH_SECONDS
+        self._asking = asyncio.Lock()
+
+    def object(self, key: Key) -> Object | None:
+        """Return a cluster's object, unless it is gone or going, paused, or does not serve yet."""
+        obj = self._cache.get(KUBERNETES_CLUSTER, key.name, key.namespace)
+        if obj is None or "deletionTimestamp" in obj["metadata"]:
+            self._ids.pop(key, None)
+            return None
+        serves = self._serves(key) and not (obj.get("spec") or {}).get("paused")
+        return obj if serves else None
+
+    async def find(self, key: Key, obj: Object) -> Member | None:
+        """Return what is known of a cluster; ``None`` when it is no cluster of this host, or not known yet.
+
+        Raises:
+            ApiError: the management cluster does not say what its provider calls it.
+            DatabaseError: the database cannot be used.
+        """
+        name = await self._id(key, obj)
+        access = self._host.access(name) if name else None
+        if access is None:
+            return None
+        counts, store = await self._host.open()
+        signal = (await self._fresh_signals(counts)).get(name)
+        return Member(key, obj, name, access, counts, store, signal)
+
+    async def _fresh_signals(self, counts: Counts) -> dict[str, Signal]:
+        """Return how far all clusters are: asked for once for all of them."""
+        async with self._asking:
+            if time.monotonic() - self._signals_at >= _FRESH_SECONDS:
+                self._signals = await in_thread(counts.signals)
+                self._signals_at = time.monotonic()
+        return self._signals
+
+    async def _id(self, key: Key, obj: Object) -> str:
+        """Return what its provider calls a cluster; empty while it is not told."""
+        uid, known = str(obj["metadata"]["uid"]), self._ids.get(key)
+        if known is not None and known[0] == uid:
+            return known[1]
+        secret = await get(self._client, SECRET, f"{key.name}-kubeconfig", key.namespace)
+        value = ((secret or {}).get("data") or {}).get("value")
+        if not value:
+            return ""
+        [entry, *_] = yaml.safe_load(b64decode(value)).get("clusters") or [{}]
+        name = str(entry.get("name", ""))
+        if name:
+            self._ids[key] = (uid, name)
+        return name
+
+    def _serves(self, key: Key) -> bool:
+        cluster = self._cache.get(CAPI_CLUSTER, key.name, key.namespace)
+        conditions = ((cluster or {}).get("status") or {}).get("conditions") or ()
+        return any(c["type"] == "ControlPlaneAvailable" and c["status"] == "True" for c in conditions)
