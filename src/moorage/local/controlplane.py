@@ -7,7 +7,7 @@ client certificates everywhere, the Node and RBAC authorizers, an audit log, Sec
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -156,13 +156,12 @@ def scheduler(plane: ControlPlane) -> Program:
     return _program(plane, SCHEDULER, {**_serving(plane, SCHEDULER), **_emulation(plane)})
 
 
-def kwok(plane: ControlPlane, config: Path) -> Program:
-    """Return kwok, which plays the kubelets of the nodes that are labelled for it."""
+def kwok(plane: ControlPlane, config: Iterable[Path]) -> Program:
+    """Return kwok, which plays the kubelets of the nodes that are labelled for it, by these files."""
     pki = plane.pki
     flags = {
         # For Pods of a node that has no range of its own yet.
         "cidr": _SPARE_POD_CIDR,
-        "config": config,
         "kubeconfig": plane.kubeconfig(KWOK),
         # By label, not by annotation: when the label goes, kwok lets go of the node.
         "manage-nodes-with-label-selector": KUBELET_SELECTOR,
@@ -171,6 +170,8 @@ def kwok(plane: ControlPlane, config: Path) -> Program:
         "server-address": f"{LOOPBACK}:{plane.ports[KWOK]}",
         "tls-cert-file": pki.certificate(KWOK),
         "tls-private-key-file": pki.key(KWOK),
+        # It warns of every node without a Pod, seven times, whenever it is asked for metrics.
+        "v": "ERROR",
     }
     program = _program(plane, KWOK, flags)
     starter = (
@@ -184,7 +185,8 @@ def kwok(plane: ControlPlane, config: Path) -> Program:
         f"--key={pki.key(KWOK)}",
         "--",
     )
-    return replace(program, argv=(*starter, *program.argv))
+    files = (f"--config={path}" for path in config)
+    return replace(program, argv=(*starter, *program.argv, *files))
 
 
 def etcd(data: Path, pki: PkiFolder, binary: Path, *, client_port: int, peer_port: int) -> Program:

@@ -18,6 +18,7 @@ from moorage.errors import MoorageError
 from moorage.local.errors import NO_SPACE_HINT, NotRunningError
 from moorage.local.home import Home
 from moorage.local.management import BINARIES, etcd_pki, management_pki
+from moorage.local.metrics import metrics_pki
 from moorage.local.pki import RENEW_BEFORE
 from moorage.local.ports import Ports, port_is_free
 from moorage.local.status import platform_status
@@ -196,7 +197,7 @@ def _processes(home: Home) -> Iterator[Diagnosis]:
 def _certificates(home: Home) -> Iterator[Diagnosis]:
     now = datetime.now(UTC)
     soonest: tuple[datetime, str] | None = None
-    for folder in (etcd_pki(home).path, management_pki(home).path):
+    for folder in (etcd_pki(home).path, management_pki(home).path, metrics_pki(home).path):
         for path in sorted(folder.glob("*.crt")) if folder.exists() else ():
             try:
                 end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc

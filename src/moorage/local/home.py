@@ -155,6 +155,11 @@ class Home:
         """Audit events of user clusters that are not counted yet."""
         return self.evidence / "spool"
 
+    @property
+    def metrics(self) -> Path:
+        """The metrics of user clusters."""
+        return self.root / "metrics"
+
     def log(self, component: str) -> Path:
         """Where a component's output goes."""
         return self.logs / f"{component}.log"

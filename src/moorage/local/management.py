@@ -15,6 +15,13 @@ from moorage.local.auditing import AUDIT, AUDIT_PORTS, receiver, receiver_probe,
 from moorage.local.controlplane import API_SERVER, CONTROLLER_MANAGER, ETCD, ControlPlane, EtcdClient
 from moorage.local.home import Home
 from moorage.local.material import PLATFORM_ADMINS, ClusterKeys, component_users, write_material
+from moorage.local.metrics import (
+    METRICS,
+    METRICS_BINARY,
+    store,
+    store_probe,
+    write_metrics_config,
+)
 from moorage.local.pki import Leaf, PkiFolder
 from moorage.local.ports import LOOPBACK, Ports
 from moorage.local.probe import Probe
@@ -32,6 +39,7 @@ BINARIES = (
     controlplane.SCHEDULER,
     controlplane.KWOK,
     CLUSTER_API_BINARY,
+    METRICS_BINARY,
 )
 MANAGEMENT_PROGRAMS = (
     ETCD,
@@ -40,6 +48,7 @@ MANAGEMENT_PROGRAMS = (
     CLUSTER_API,
     OPERATOR,
     AUDIT,
+    METRICS,
 )
 
 _ETCD_PEER = "etcd/peer"
@@ -57,12 +66,14 @@ _PORTS = (
     OPERATOR,
     _OPERATOR_HEALTH,
     *AUDIT_PORTS,
+    METRICS,
 )
 _ADVICE_SETTINGS = {
     "advice-window": "MOORAGE_ADVICE_WINDOW",
     "advice-interval": "MOORAGE_ADVICE_INTERVAL",
+    "auto-watch": "MOORAGE_AUTO_WATCH",
 }
-"""How advice is made on this platform: from the environment of `moorage up`."""
+"""How advice is made and followed on this platform: from the environment of `moorage up`."""
 
 _FEATURES = "ClusterTopology=true,MachineTaintPropagation=true,ReconcilerRateLimiting=false"
 _SERVER_HOSTS = (LOOPBACK, "localhost")
@@ -102,11 +113,12 @@ class ManagementPlane:
         return controlplane.api_server(self.plane)
 
     def controllers(self) -> list[Program]:
-        """Return what works on the management cluster's objects, and what listens to user clusters."""
+        """Return what works on the management cluster's objects, and what is told of user clusters."""
         return [
             receiver(self.home, self.ports),
             controlplane.controller_manager(self.plane),
             self._cluster_api(),
+            store(self.home, self.ports, self.binaries),
             self._operator(),
         ]
 
@@ -175,6 +187,7 @@ def management_probes(home: Home, ports: Mapping[str, int]) -> dict[str, Probe]:
         CLUSTER_API: Probe(f"http://{LOOPBACK}:{ports[_CLUSTER_API_HEALTH]}/readyz"),
         OPERATOR: Probe(f"http://{LOOPBACK}:{ports[_OPERATOR_HEALTH]}/readyz"),
         AUDIT: receiver_probe(ports),
+        METRICS: store_probe(home, ports),
     }
 
 
@@ -208,6 +221,7 @@ def management_plane(home: Home, binaries: Mapping[str, Path]) -> ManagementPlan
     # etcd shows its certificate to itself, too: as a peer, and from its JSON gateway.
     etcd_pki(home).leaf("server", authority, Leaf("etcd", hosts=_SERVER_HOSTS))
     write_certificates(home)
+    write_metrics_config(home)
     plane = ControlPlane(
         id=MANAGEMENT,
         folder=home.management,

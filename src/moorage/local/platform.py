@@ -36,6 +36,7 @@ from moorage.local.management import (
     management_plane,
     management_probes,
 )
+from moorage.local.metrics import METRICS
 from moorage.local.pki import Leaf, issue
 from moorage.local.ports import port_is_free
 from moorage.local.readiness import READY_SECONDS, wait_until_ready
@@ -144,7 +145,8 @@ async def _start(home: Home, report: Report, progress: Progress | None) -> None:
         async with _step(report, "Controllers: Kubernetes, Cluster API, Moorage"):
             await in_thread(lambda: supervisor.put(management.controllers()))
             await _ready(
-                management, [management.plane.program(CONTROLLER_MANAGER), CLUSTER_API, OPERATOR, AUDIT]
+                management,
+                [management.plane.program(CONTROLLER_MANAGER), CLUSTER_API, OPERATOR, AUDIT, METRICS],
             )
     admin = kubeconfig.load(management.plane.kubeconfig(ADMIN))
     write_if_changed(home.admin_kubeconfig, kubeconfig.render(admin))
@@ -157,6 +159,7 @@ def _remove_state(home: Home) -> None:
         home.etcd_data,
         home.evidence,
         home.management,
+        home.metrics,
         home.pki,
         home.programs,
         home.logs,

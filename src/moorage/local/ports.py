@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 import socket
 from collections.abc import Iterable
 from contextlib import closing
@@ -19,7 +21,14 @@ LOOPBACK = "127.0.0.1"
 # Below the ranges from which Linux (32768-60999) and macOS (49152-65535) take the ports of outgoing
 # connections: nobody gets one of ours by chance while a process of ours is down.
 _RANGE = range(20000, 32000)
+_LAST = 65535
 _ATTEMPTS = 500
+
+PORTS = "MOORAGE_PORTS"
+"""Names the ports to choose from, as ``20000-25999``.
+
+Of a platform that is down nobody can see which ports it has, and another may choose the same; not so if their
+ranges do not meet."""
 
 
 def port_is_free(port: int) -> bool:
@@ -45,7 +54,7 @@ class Ports:
         """Return the ports of these names; those that have none get one each, all at once.
 
         Raises:
-            PlatformError: no free port is left.
+            PlatformError: no free port is left, or the range to choose from is none.
         """
         names = list(names)
         with self._lock:
@@ -92,8 +101,22 @@ class Ports:
 
 
 def _choose(taken: set[int]) -> int:
+    ports = _range()
     for _ in range(_ATTEMPTS):
-        port = random.choice(_RANGE)  # noqa: S311 - two platforms should not try the same ones in turn
+        port = random.choice(ports)  # noqa: S311 - two platforms should not try the same ones in turn
         if port not in taken and port_is_free(port):
             return port
-    raise PlatformError("no free port was found on this machine", hint="close what listens on 20000-31999")
+    raise PlatformError(
+        "no free port was found on this machine", hint=f"close what listens on {ports.start}-{ports.stop - 1}"
+    )
+
+
+def _range() -> range:
+    named = os.environ.get(PORTS)
+    if not named:
+        return _RANGE
+    if match := re.fullmatch(r"(\d{1,5})-(\d{1,5})", named):
+        first, last = map(int, match.groups())
+        if 0 < first <= last <= _LAST:
+            return range(first, last + 1)
+    raise PlatformError(f"{PORTS}={named} is no range of ports", hint=f"write it as {PORTS}=20000-25999")

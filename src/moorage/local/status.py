@@ -22,6 +22,7 @@ from moorage.local.management import (
     OPERATOR,
     management_probes,
 )
+from moorage.local.metrics import METRICS, METRICS_BINARY
 from moorage.local.pki import PkiFolder
 from moorage.local.ports import LOOPBACK, Ports
 from moorage.local.probe import Probe, ask
@@ -31,6 +32,9 @@ from moorage.toolchain.catalog import load_catalog
 
 PLATFORM = "platform"
 SUPERVISOR = "supervisor"
+
+_TOOLS = {CLUSTER_API: CLUSTER_API_BINARY, METRICS: METRICS_BINARY}
+"""Components that are not called as their binaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ def _probes(home: Home, ports: Mapping[str, int], declared: list[str]) -> dict[s
 def _version(component: str) -> str:
     if component in (AUDIT, OPERATOR, GATE):
         return __version__
-    tool = CLUSTER_API_BINARY if component == CLUSTER_API else component
+    tool = _TOOLS.get(component, component)
     return load_catalog().tool(tool).version
 
 

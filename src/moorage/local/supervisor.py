@@ -22,6 +22,7 @@ import psutil
 from moorage.files import PRIVATE_FILE, write_if_changed
 from moorage.local.errors import NotRunningError, PlatformError, explained
 from moorage.local.home import Home
+from moorage.local.ports import PORTS
 from moorage.local.programs import SUPERVISED, Program, program_config, supervisor_config
 from moorage.local.supervisor_rpc import Faults, call, forget, ignoring
 
@@ -29,7 +30,10 @@ _START_SECONDS = 15.0
 _STOP_SECONDS = 60.0
 _ANSWER_SECONDS = 30.0
 _POLL_SECONDS = 0.05
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER")
+_PASSED_ON = (
+    *("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_DIR", "SSL_CERT_FILE", "TMPDIR", "TZ", "USER"),
+    PORTS,  # for the clusters that the operator makes
+)
 
 _AT_REST = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 _NO_WAIT = False  # XML-RPC knows no keywords

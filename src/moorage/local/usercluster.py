@@ -20,7 +20,7 @@ from typing import Any
 
 from moorage.files import write_if_changed
 from moorage.kube.client import connect
-from moorage.local import auditing, controlplane, kubeconfig, manifests
+from moorage.local import auditing, controlplane, kubeconfig, manifests, metrics
 from moorage.local.controlplane import API_SERVER, CONTROLLER_MANAGER, KWOK, SCHEDULER, ControlPlane
 from moorage.local.errors import PlatformError, explained
 from moorage.local.etcd import delete_prefix
@@ -41,6 +41,7 @@ _turns: defaultdict[tuple[Path, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 _ABOUT = "about.json"
 _ADMIN = "admin"
 _ADVISOR = "advisor"
+_AUTO = "auto"
 _INSTALLED = "installed"
 _OBJECTS = "user-cluster.yaml"
 
@@ -63,7 +64,7 @@ class UserClusterSpec:
         version: the minor that it serves, such as ``1.36``.
         audience: what a member's token must be meant for.
         namespace: the namespace of the project, whose members' tokens are accepted.
-        kwok_config: the stages that nodes and pods go through.
+        kwok_config: the stages that nodes and pods go through, and what they are said to use.
     """
 
     id: str
@@ -71,7 +72,7 @@ class UserClusterSpec:
     version: str
     audience: str
     namespace: str
-    kwok_config: Path
+    kwok_config: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ async def _ensure(home: Home, spec: UserClusterSpec, keys: ClusterKeys) -> Contr
         controlplane.kwok(plane, spec.kwok_config),
     ]
     await in_thread(lambda: supervisor.put(rest))
+    await in_thread(lambda: _scrape(home, plane, spec))
     await in_thread(lambda: _renew_kwok(supervisor, plane))
     return _state(plane, keys, reason="")
 
@@ -166,6 +168,8 @@ async def remove_control_plane(home: Home, cluster_id: str) -> None:
 
 
 async def _remove(home: Home, cluster_id: str) -> None:
+    # First: whoever is asked while it ends does not answer.
+    await in_thread(lambda: metrics.leave(home, cluster_id))
     supervisor = Supervisor(home)
     # By its declaration, not by the list above: an older Moorage may have run other components.
     names = await in_thread(lambda: supervisor.declared(f"{cluster_id}."))
@@ -193,6 +197,11 @@ class KnownCluster:
 def advisor_kubeconfig(home: Home, cluster_id: str) -> Path:
     """Return where the advisors' access to a cluster is: they read who may do what, and nothing else."""
     return home.clusters / cluster_id / f"{_ADVISOR}.kubeconfig"
+
+
+def automatic_kubeconfig(home: Home, cluster_id: str) -> Path:
+    """Return where the access is by which the platform follows advice where an owner wants that."""
+    return home.clusters / cluster_id / f"{_AUTO}.kubeconfig"
 
 
 def known_cluster(home: Home, cluster_id: str) -> KnownCluster:
@@ -231,6 +240,7 @@ def _prepare(home: Home, spec: UserClusterSpec, keys: ClusterKeys) -> ControlPla
         users = component_users([CONTROLLER_MANAGER, SCHEDULER, KWOK]) | {
             _ADMIN: Leaf("kubernetes-admin", ("system:masters",)),
             _ADVISOR: Leaf("moorage:advisor"),
+            _AUTO: Leaf("moorage:auto"),
         }
         issuer = TokenIssuer(
             url=management_issuer(home),
@@ -254,6 +264,20 @@ def _renew_kwok(supervisor: Supervisor, plane: ControlPlane) -> None:
     kwok, api_server = (statuses.get(plane.program(name)) for name in (KWOK, API_SERVER))
     if kwok and api_server and (kwok.started or 0.0) < (api_server.started or 0.0):
         supervisor.restart(kwok.name)
+
+
+def _scrape(home: Home, plane: ControlPlane, spec: UserClusterSpec) -> None:
+    """Have the cluster's metrics kept, now that there is somebody to ask."""
+    namespace, _, name = spec.name.partition("/")
+    cluster = metrics.ScrapedCluster(
+        id=spec.id,
+        project=namespace.removeprefix("project-"),
+        name=name,
+        server=f"https://{LOOPBACK}:{plane.ports[KWOK]}",
+        authority=plane.pki.certificate("ca"),
+    )
+    with explained(home.root):
+        metrics.scrape(home, cluster)
 
 
 async def _install(plane: ControlPlane, keys: ClusterKeys) -> None:

@@ -46,6 +46,7 @@ PROGRAMS = {
     "management.kube-controller-manager",
     "audit",
     "cluster-api",
+    "metrics",
     "operator",
 }
 

@@ -6,11 +6,13 @@ import asyncio
 import json
 import os
 import pickle
+import re
 import secrets
 import signal
 import ssl
 import subprocess
 import sys
+import time
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -26,12 +28,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from lightkube import AsyncClient
 
 from moorage.kube.client import connect
-from moorage.kube.kinds import CONFIG_MAP, NAMESPACE, NODE, SECRET, SERVICE_ACCOUNT, Object
+from moorage.kube.kinds import CONFIG_MAP, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT, Object
 from moorage.kube.objects import create, get, poll
 from moorage.local.controlplane import API_SERVER, ETCD, KUBELET_SELECTOR, KWOK, EtcdClient
 from moorage.local.home import Home
 from moorage.local.management import CLUSTER_API, etcd_client, etcd_pki
 from moorage.local.material import ClusterKeys
+from moorage.local.metrics import metrics_endpoint
 from moorage.local.pki import new_signing_key
 from moorage.local.ports import Ports, port_is_free
 from moorage.local.supervisor import Supervisor, platform_processes
@@ -48,6 +51,7 @@ VERSIONS = ("1.34", "1.35", "1.36", "1.37")
 OLDEST, NEWEST = VERSIONS[0], VERSIONS[-1]
 PLAINTEXT = "correct horse battery staple"
 MEMBER = "member-jane-0123abcd"
+MEASURED = "measured"
 OK, UNAUTHORIZED = 200, 401
 
 # What a controller does, in a process that may be killed.
@@ -96,10 +100,27 @@ async def single(platform: Home, declare: Any) -> AsyncIterator[Any]:
 
 @pytest.fixture(scope="module")
 async def oldest(clusters: dict[str, Any]) -> AsyncIterator[tuple[Any, AsyncClient]]:
-    """The control plane of the oldest minor, and its administrator."""
+    """The control plane of the oldest minor, and its administrator; a Pod runs there for the last test."""
     cluster = clusters[OLDEST]
     async with cluster.client() as client:
+        await run_measured_pod(client)
         yield cluster, client
+
+
+async def run_measured_pod(client: AsyncClient) -> None:
+    """Run a Pod of two containers that are said to use something."""
+    key, value = KUBELET_SELECTOR.split("=")
+    node: Object = {"metadata": {"name": MEASURED, "labels": {key: value}}}
+    await create(client, NODE, node, field_manager="test")
+    used = {"kwok.x-k8s.io/usage-cpu": "200m", "kwok.x-k8s.io/usage-memory.app": "96Mi"}
+    asked = {"requests": {"memory": "1Gi"}}
+    containers = [{"name": name, "image": "x", "resources": asked} for name in ("app", "rest")]
+    pod: Object = {
+        "metadata": {"name": MEASURED, "namespace": "default", "annotations": used},
+        "spec": {"nodeName": MEASURED, "containers": containers},
+    }
+    assert await poll(lambda: get(client, SERVICE_ACCOUNT, "default", "default"), timeout_seconds=SECONDS)
+    assert await create(client, POD, pod, field_manager="test")
 
 
 async def answer(
@@ -123,6 +144,18 @@ async def read_etcd(client: EtcdClient, prefix: str) -> dict[str, bytes]:
     async with httpx2.AsyncClient(verify=context, trust_env=False) as http:
         found = (await http.post(f"{client.endpoint}/v3/kv/range", json=asked)).raise_for_status().json()
     return {b64decode(kv["key"]).decode(): b64decode(kv.get("value", "")) for kv in found.get("kvs", ())}
+
+
+async def cpu_seconds(home: Home, cluster: Any, node: str) -> dict[str, float]:
+    """What kwok tells of each container of a node."""
+    port = Ports(home).known()[f"clusters/{cluster.id}/{KWOK}"]
+    context = ssl.create_default_context(cadata=cluster.keys.authority.certificate.decode())
+    async with httpx2.AsyncClient(verify=context, trust_env=False) as http:
+        said = await http.get(f"https://127.0.0.1:{port}/metrics/nodes/{node}/metrics/cadvisor")
+    found = re.findall(
+        r'^container_cpu_usage_seconds_total{container="([^"]+)".*} (.+)$', said.text, re.MULTILINE
+    )
+    return {name: float(value) for name, value in found}
 
 
 async def make_secret(client: AsyncClient) -> str:
@@ -523,3 +556,42 @@ async def test_kwok_and_api_server_are_where_the_ports_say(platform: Home, clust
     }
     assert {ports[f"clusters/{cluster.id}/{name}"] for name in (API_SERVER, KWOK)} <= listening
     assert listening <= set(ports.values())
+
+
+# ---- what is known of it: last, because that takes half a minute ------------------------------------------
+
+
+async def test_what_its_containers_use_is_kept_under_its_name(
+    platform: Home, oldest: tuple[Any, AsyncClient]
+) -> None:
+    cluster, _ = oldest
+    endpoint = metrics_endpoint(platform)
+    labels = {"cluster_id": cluster.id, "project": "trial", "cluster": cluster.id, "node": MEASURED}
+    of_this = f"{{{','.join(f'{name}={value!r}' for name, value in {**labels, 'pod': MEASURED}.items())}}}"
+    trusted = ssl.create_default_context(cafile=str(endpoint.ca))
+    async with httpx2.AsyncClient(verify=trusted, trust_env=False, base_url=endpoint.url) as http:
+        assert (await http.get("/api/v1/query", params={"query": "up"})).status_code == UNAUTHORIZED
+        http.headers.update(endpoint.headers)
+
+        async def ask(metric: str) -> dict[str, float]:
+            answer = await http.get("/api/v1/query", params={"query": f"{metric}{of_this}"})
+            return {
+                series["metric"]["container"]: float(series["value"][1])
+                for series in answer.raise_for_status().json()["data"]["result"]
+            }
+
+        async def told() -> dict[str, float] | None:
+            return await ask("container_memory_working_set_bytes") or None
+
+        memory = await poll(told, timeout_seconds=SECONDS, interval_seconds=0.5)
+        requested = await ask("kube_pod_container_resource_requests")
+        assert (await ask("container_cpu_usage_seconds_total")).keys() == {"app", "rest"}
+    # What is said of one container, and what is not: 85 % of what was asked for.
+    assert memory == {"app": 96 * 1024**2, "rest": pytest.approx(0.85 * 1024**3)}
+    assert requested == {"app": 1024**3, "rest": 1024**3}
+    # A rate of what is kept would take two rounds of asking.
+    begin, before = time.monotonic(), await cpu_seconds(platform, cluster, MEASURED)
+    await asyncio.sleep(1)
+    seconds, after = time.monotonic() - begin, await cpu_seconds(platform, cluster, MEASURED)
+    used_cores = {name: (after[name] - before[name]) / seconds for name in after}
+    assert used_cores == {name: pytest.approx(0.2, rel=0.2) for name in ("app", "rest")}

@@ -41,7 +41,7 @@ def user_programs() -> list[Program]:
         controlplane.api_server(PLANE),
         controlplane.controller_manager(PLANE),
         controlplane.scheduler(PLANE),
-        controlplane.kwok(PLANE, Path("/kwok.yaml")),
+        controlplane.kwok(PLANE, [Path("/kwok.yaml"), Path("/kwok-metrics.yaml")]),
         controlplane.etcd(
             Path("/data"), PkiFolder(Path("/etcd-pki")), Path("/bin/etcd"), client_port=1, peer_port=2
         ),
@@ -128,6 +128,11 @@ def test_what_others_depend_on_is_started_first() -> None:
     )
 
 
+def test_kwok_is_given_every_file_about_what_it_plays() -> None:
+    config = [word for word in PROGRAMS[f"c1.{KWOK}"].argv if word.startswith("--config=")]
+    assert config == ["--config=/kwok.yaml", "--config=/kwok-metrics.yaml"]
+
+
 def test_the_same_declaration_is_the_same_command() -> None:
     assert user_programs() == user_programs()
 
@@ -149,7 +154,9 @@ def test_no_secret_is_on_a_command_line_or_in_an_environment(management: Managem
         for text in (*program.argv, *program.environment.values()):
             assert "PRIVATE KEY" not in text
             assert encryption_key not in text
-            assert "password" not in text.lower()
+            assert "password" not in text.replace(
+                f"-httpAuth.password=file://{home.pki}/metrics/password", ""
+            )
             assert "token" not in text.lower()
 
 

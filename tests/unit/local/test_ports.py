@@ -50,13 +50,35 @@ def test_a_port_that_somebody_has_is_not_chosen(home: Home, monkeypatch: pytest.
         taken.listen()
         port = taken.getsockname()[1]
         assert not port_is_free(port)
-        monkeypatch.setattr(module, "_RANGE", range(port, port + 1))
+        monkeypatch.setenv(module.PORTS, f"{port}-{port}")
         with pytest.raises(PlatformError, match="no free port"):
             Ports(home).claim(["a"])
     assert port_is_free(port)
     assert Ports(home).claim(["a"]) == {"a": port}
     with pytest.raises(PlatformError, match="no free port"):
         Ports(home).claim(["b"])
+
+
+def test_a_range_that_is_named_is_chosen_from(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Ports(home).claim(["a"])
+    monkeypatch.setenv(module.PORTS, "40000-40009")
+    claimed = Ports(home).claim(["a", *"bcd"])
+    assert claimed["a"] == before["a"]
+    assert {claimed[name] for name in "bcd"} <= set(range(40000, 40010))
+    with pytest.raises(PlatformError, match="no free port") as raised:
+        Ports(home).claim(map(str, range(8)))
+    assert "40000-40009" in (raised.value.hint or "")
+    assert Ports(home).known() == claimed
+
+
+@pytest.mark.parametrize(
+    "named", ["x", "20000", "20000-", "9-8", "0-9", "1-65536", "-1-2", "1-2-3", " 1-2", "1 - 2"]
+)
+def test_a_range_that_is_none_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv(module.PORTS, named)
+    with pytest.raises(PlatformError, match=f"MOORAGE_PORTS={named} is no range of ports") as raised:
+        Ports(home).claim(["a"])
+    assert "MOORAGE_PORTS=20000-25999" in (raised.value.hint or "")
 
 
 def test_release_forgets_a_name_and_what_is_below_it_and_nothing_that_begins_alike(home: Home) -> None:

@@ -45,6 +45,7 @@ async def test_a_stopped_platform_shows_what_does_not_run_by_cluster(home: Home)
         "cluster-api",
         "management.kube-apiserver",
         "management.kube-controller-manager",
+        "metrics",
         "operator",
     ]
     assert sorted(found) == sorted(["supervisor", "etcd", "c1.kube-apiserver", "c1.kwok", *missing])

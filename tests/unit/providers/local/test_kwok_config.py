@@ -1,4 +1,4 @@
-"""The stages that kwok is given fit together. What they do is tested with real API servers."""
+"""What kwok is given fits together. What it does is tested with real API servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import yaml
 from moorage.providers.local.controlplane.controller import kwok_config
 from moorage.providers.local.faults import Fault
 
-STAGES = {stage["metadata"]["name"]: stage["spec"] for stage in yaml.safe_load_all(kwok_config().read_text())}
+DOCUMENTS = [document for path in kwok_config() for document in yaml.safe_load_all(path.read_text())]
+STAGES = {obj["metadata"]["name"]: obj["spec"] for obj in DOCUMENTS if obj["kind"] == "Stage"}
+USAGE = [obj["spec"] for obj in DOCUMENTS if obj["kind"] == "ClusterResourceUsage"]
+METRICS = [obj["spec"] for obj in DOCUMENTS if obj["kind"] == "Metric"]
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -58,3 +61,46 @@ def test_the_pressure_on_a_disk_is_the_fault_that_the_provider_writes():
     assert stage["steps"][0]["patch"]["template"].count(f'"{Fault.DISK_PRESSURE}"') == 1
     selector = stage["selector"]["matchExpressions"][0]["jq"]["key"]
     assert re.findall(r'"local.moorage.dev/fault"\] == "([^"]+)"', selector) == [Fault.DISK_PRESSURE]
+
+
+def test_kwok_is_given_nothing_else():
+    assert len(DOCUMENTS) == len(STAGES) + len(USAGE) + len(METRICS)
+
+
+def test_what_a_container_uses_is_said_once_and_for_all_containers():
+    (usage,) = USAGE
+    (of_all,) = usage["usages"]
+    assert "selector" not in usage
+    assert "containers" not in of_all
+    for resource, expression in of_all["usage"].items():
+        text = expression["expression"]
+        # What is said of one container goes before what is said of all, and that before what is requested.
+        order = [
+            f'"kwok.x-k8s.io/usage-{resource}." + container.name in',
+            f'"kwok.x-k8s.io/usage-{resource}" in',
+            f'"{resource}" in container.resources.requests',
+        ]
+        assert sorted(order, key=text.index) == order
+
+
+def test_a_node_is_asked_at_one_address():
+    # kwok keeps what it tells of a node by the name of the node alone: two addresses would take turns.
+    (metric,) = METRICS
+    assert metric["path"].count("{nodeName}") == 1
+
+
+def test_no_series_is_told_twice():
+    (metric,) = METRICS
+    told = [
+        (each["name"], *(label["value"] for label in each.get("labels", ()) if label["name"] == "resource"))
+        for each in metric["metrics"]
+    ]
+    assert len(set(told)) == len(told)
+
+
+def test_whatever_is_told_of_a_container_says_whose_and_whether_it_runs():
+    (metric,) = METRICS
+    of_containers = [each for each in metric["metrics"] if each["dimension"] == "container"]
+    assert of_containers
+    for each in of_containers:
+        assert {"namespace", "pod", "container", "phase"} <= {label["name"] for label in each["labels"]}

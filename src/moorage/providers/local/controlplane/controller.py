@@ -161,9 +161,10 @@ def _starting(why: str) -> Outcome:
     return Outcome(serving=False, reason="WaitingForAPIServer", message=why)
 
 
-def kwok_config() -> Path:
-    """Return the stages that nodes and Pods go through."""
-    return Path(str(files("moorage.providers.local").joinpath("kwok.yaml")))
+def kwok_config() -> tuple[Path, ...]:
+    """Return the stages that nodes and Pods go through, and what containers are said to use."""
+    folder = Path(str(files("moorage.providers.local")))
+    return folder / "kwok.yaml", folder / "kwok-metrics.yaml"
 
 
 def _next_look(obj: Object, decision: Decision, outcome: Outcome | None, now: datetime) -> Result:
