@@ -96,13 +96,20 @@ class Comparison:
     def _compare_meaning(self, old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> None:
         said, says = (" ".join(each.get("description", "").split()) for each in (old, new))
         if said and says and _words(said) != _words(says):
-            self.meaning.append({"field": path, "was": said[:_LONGEST_TEXT], "is": says[:_LONGEST_TEXT]})
+            self.meaning.append({"field": path, "was": _shortened(said), "is": _shortened(says)})
 
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         if "$ref" not in schema:
             return schema
         found = dict(self._definitions[schema["$ref"].rpartition("/")[2]])
         return {**found, **({"description": schema["description"]} if "description" in schema else {})}
+
+
+def _shortened(text: str) -> str:
+    """Return a description that is not too long: cut between two words, and it is seen that it was."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[:_LONGEST_TEXT].rpartition(' ')[0]} \N{HORIZONTAL ELLIPSIS}"
 
 
 def _words(text: str) -> list[str]:

@@ -22,6 +22,9 @@ _BUSY_SECONDS: Final = 2.0
 _BATCH: Final = 500
 _CHECK_SIZE: Final = 8
 _SECONDS_A_DAY: Final = 86400
+# In the words with which SQLite says what is damaged, there may be what is damaged, and it may be no text.
+_BROKEN: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+_FAILED: Final = (sqlite3.Error, UnicodeDecodeError)
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entry (
@@ -67,7 +70,7 @@ class Cache:
         """Note what was used, and let go of the file."""
         if self._database is None:
             return
-        with suppress(sqlite3.Error), self._database:
+        with suppress(*_FAILED), self._database:
             self._database.execute("BEGIN IMMEDIATE")
             for room, keys in self._seen.items():
                 self._database.executemany(
@@ -103,7 +106,7 @@ class Cache:
                         found[key] = content
                         if used != self._today:
                             self._seen.setdefault(room.name, []).append(key)
-        except sqlite3.Error as error:
+        except _FAILED as error:
             self._give_up(error)
         return found
 
@@ -119,7 +122,7 @@ class Cache:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)", rows)
                 self._database.execute("DELETE FROM entry WHERE used < ?", (self._today - KEPT_DAYS,))
-        except sqlite3.Error as error:
+        except _FAILED as error:
             self._give_up(error)
 
     def _open(self) -> None:
@@ -128,7 +131,7 @@ class Cache:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._connect(self._path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *_FAILED) as error:
             self._give_up(error)
 
     def _connect(self, path: Path) -> None:
@@ -147,7 +150,7 @@ class Cache:
         if database is not None:
             with suppress(sqlite3.Error), closing(database):
                 pass
-        broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        broken = isinstance(error, _BROKEN) and not isinstance(error, sqlite3.OperationalError)
         if broken and self._path is not None:
             for suffix in ("", "-wal", "-shm"):
                 with suppress(OSError):

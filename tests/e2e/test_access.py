@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from base64 import urlsafe_b64decode
 
 import pytest
@@ -16,6 +15,8 @@ from moorage.clusters.names import member_account
 from moorage.providers.local.controlplane.plan import OFFERED
 from moorage.toolchain import locate
 
+from .waiting import eventually
+
 
 @pytest.fixture
 def web(moorage, project):
@@ -24,14 +25,21 @@ def web(moorage, project):
     return f"{project}/web"
 
 
-def test_members_have_their_role_inside_a_cluster(moorage, project, web):
+@pytest.fixture(scope="module")
+def common_web(platform, common_project):
+    """One that looks the same, for tests that change nothing of it."""
+    platform("cluster", "create", "web", "-p", common_project, "--nodes", "1")
+    return f"{common_project}/web"
+
+
+def test_members_have_their_role_inside_a_cluster(moorage, common_web):
     allowed = {
         "ada": {"get pods", "create deployments", "get secrets", "create namespaces", "delete nodes"},
         "ed": {"get pods", "create deployments", "get secrets"},
         "bob": {"get pods"},
     }
     for user, can in allowed.items():
-        moorage("cluster", "kubeconfig", web, "--as", user)
+        moorage("cluster", "kubeconfig", common_web, "--as", user)
         for what in sorted(set().union(*allowed.values())):
             answer = moorage.kubectl("auth", "can-i", *what.split(), check=False).stdout.strip()
             assert answer == ("yes" if what in can else "no"), f"{user}: {what}"
@@ -117,20 +125,20 @@ def test_roles_hold_in_the_management_cluster(moorage, project):
             assert (done.returncode == 0) is allowed, (user, what, done.stderr)
 
 
-def test_a_member_works_with_nothing_but_their_kubeconfig(moorage, project, web):
+def test_a_member_works_with_nothing_but_their_kubeconfig(moorage, common_project, common_web):
     file = moorage.folder / "member.kubeconfig"
-    moorage("project", "kubeconfig", project, "--as", "bob", "--output", str(file))
+    moorage("project", "kubeconfig", common_project, "--as", "bob", "--output", str(file))
     bob = moorage.using(MOORAGE_KUBECONFIG=str(file), MOORAGE_HOME=str(moorage.folder / "nowhere"))
     assert [item["metadata"]["name"] for item in bob.json("cluster", "list")["items"]] == ["web"]
-    assert [item["metadata"]["name"] for item in bob.json("project", "list")["items"]] == [project]
+    assert [item["metadata"]["name"] for item in bob.json("project", "list")["items"]] == [common_project]
     bob("cluster", "kubeconfig", "web")
     bob.kubectl("get", "pods")
     for refused in (
         ("cluster", "scale", "web", "--nodes", "2", "--no-wait"),
         ("cluster", "delete", "web", "--yes"),
         ("cluster", "kubeconfig", "web", "--admin", "--stdout"),
-        ("project", "member", "add", project, "bob", "--role", "owner"),
-        ("token", "--cluster", web, "--as", "ada"),
+        ("project", "member", "add", common_project, "bob", "--role", "owner"),
+        ("token", "--cluster", common_web, "--as", "ada"),
     ):
         done = bob(*refused, check=False)
         assert done.returncode == 2, refused
@@ -147,7 +155,7 @@ def test_an_editor_need_not_see_what_is_on_offer_to_create_a_cluster(moorage, pr
     assert "there is no provider cloud (there is: local)" in done.stderr
 
 
-def test_a_kubeconfig_keeps_what_is_there(moorage, project, web):
+def test_a_kubeconfig_keeps_what_is_there(moorage, common_web):
     mine = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -159,35 +167,39 @@ def test_a_kubeconfig_keeps_what_is_there(moorage, project, web):
     }
     moorage.kubeconfig.write_text(yaml.safe_dump(mine))
     for _ in range(2):
-        moorage("cluster", "kubeconfig", web, "--as", "ada")
-    moorage("cluster", "kubeconfig", web, "--as", "bob")
+        moorage("cluster", "kubeconfig", common_web, "--as", "ada")
+    moorage("cluster", "kubeconfig", common_web, "--as", "bob")
     merged = yaml.safe_load(moorage.kubeconfig.read_text())
     assert merged["preferences"] == {"colors": True}
-    assert merged["current-context"] == f"bob@{web}"
-    assert [entry["name"] for entry in merged["contexts"]] == ["work", f"ada@{web}", f"bob@{web}"]
+    assert merged["current-context"] == f"bob@{common_web}"
+    assert [entry["name"] for entry in merged["contexts"]] == [
+        "work",
+        f"ada@{common_web}",
+        f"bob@{common_web}",
+    ]
     assert merged["users"][0] == mine["users"][0]
     assert moorage.kubeconfig.stat().st_mode & 0o777 == 0o600
 
 
-def test_printing_a_kubeconfig_changes_no_file_and_holds_no_secret(moorage, project, web):
-    printed = yaml.safe_load(moorage("cluster", "kubeconfig", web, "--as", "ada", "--stdout").stdout)
+def test_printing_a_kubeconfig_changes_no_file_and_holds_no_secret(moorage, common_web):
+    printed = yaml.safe_load(moorage("cluster", "kubeconfig", common_web, "--as", "ada", "--stdout").stdout)
     assert not moorage.kubeconfig.exists()
     assert set(printed["users"][0]["user"]) == {"exec"}
-    admin = yaml.safe_load(moorage("cluster", "kubeconfig", web, "--admin", "--stdout").stdout)
+    admin = yaml.safe_load(moorage("cluster", "kubeconfig", common_web, "--admin", "--stdout").stdout)
     assert "client-key-data" in admin["users"][0]["user"]
 
 
-def test_a_file_that_is_no_kubeconfig_is_left_as_it_is(moorage, project, web):
+def test_a_file_that_is_no_kubeconfig_is_left_as_it_is(moorage, common_web):
     moorage.kubeconfig.write_text("just some notes\n")
-    done = moorage("cluster", "kubeconfig", web, "--as", "ada", check=False)
+    done = moorage("cluster", "kubeconfig", common_web, "--as", "ada", check=False)
     assert done.returncode == 2
     assert "is not a kubeconfig" in done.stderr
     assert moorage.kubeconfig.read_text() == "just some notes\n"
 
 
-def test_kubectl_gets_tokens_from_any_shell(moorage, project, web):
+def test_kubectl_gets_tokens_from_any_shell(moorage, common_web):
     """Another folder, another platform's variables, an almost empty PATH."""
-    moorage("cluster", "kubeconfig", web, "--as", "ada")
+    moorage("cluster", "kubeconfig", common_web, "--as", "ada")
     environment = {
         "HOME": str(moorage.folder),
         "KUBECONFIG": str(moorage.kubeconfig),
@@ -207,15 +219,6 @@ def test_kubectl_gets_tokens_from_any_shell(moorage, project, web):
     )
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["items"]) == 1
-
-
-def eventually(look, *, seconds):
-    deadline = time.monotonic() + seconds
-    while not look():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
 
 
 def decoded(token):

@@ -7,8 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,9 @@ def commands(page: str) -> str:
 
 
 @pytest.fixture
-def person() -> Iterator[Path]:
+def person(new_folder: Callable[[], Path]) -> Iterator[Path]:
     """The home of a person who has nothing yet. Its path is short: sockets will be in it."""
-    home = Path(tempfile.mkdtemp(prefix="moorage-"))
+    home = new_folder()
     yield home
     for root in (home / "platform", home / "moorage" / "blue", home / "moorage" / "green"):
         if root.exists():  # the page did not get to its end
@@ -66,7 +65,7 @@ def test_a_page_does_what_it_says(person: Path, page: str, before: str, after: s
     wrapper.chmod(0o755)
     (programs / "kubectl").symlink_to(locate("kubectl"))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_")}
-    tools = {name: os.environ[name] for name in ("MOORAGE_TOOLS",) if name in os.environ}
+    tools = {name: os.environ[name] for name in ("MOORAGE_TOOLS", "MOORAGE_PORTS") if name in os.environ}
     own = {
         "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
         "HOME": str(person),

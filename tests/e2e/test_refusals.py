@@ -29,10 +29,10 @@ def refused(moorage, *arguments):
         (["--nodes", "5000"], "1000"),
     ],
 )
-def test_a_cluster_that_cannot_be_is_refused(moorage, project, arguments, told):
+def test_a_cluster_that_cannot_be_is_refused(moorage, common_project, arguments, told):
     nodes = [] if "--nodes" in arguments else ["--nodes", "1"]
-    assert told in refused(moorage, "cluster", "create", "no", "-p", project, *nodes, *arguments)
-    assert moorage.json("cluster", "list", "-p", project)["items"] == []
+    assert told in refused(moorage, "cluster", "create", "no", "-p", common_project, *nodes, *arguments)
+    assert moorage.json("cluster", "list", "-p", common_project)["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,18 @@ def test_a_cluster_that_cannot_be_is_refused(moorage, project, arguments, told):
         ("a.b", "no dots"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused(moorage, project, name, told):
-    assert told in refused(moorage, "cluster", "create", name, "-p", project, "--nodes", "1")
+def test_a_name_that_cannot_be_is_refused(moorage, common_project, name, told):
+    assert told in refused(moorage, "cluster", "create", name, "-p", common_project, "--nodes", "1")
 
 
-def test_what_is_not_there_is_named(moorage, project):
+def test_what_is_not_there_is_named(moorage, common_project):
     assert "there is no project nope" in refused(moorage, "cluster", "list", "-p", "nope")
     assert "there is no project nope" in refused(moorage, "cluster", "create", "nope/web", "--nodes", "1")
-    assert f"there is no cluster {project}/nope" in refused(moorage, "cluster", "get", f"{project}/nope")
+    assert f"there is no cluster {common_project}/nope" in refused(
+        moorage, "cluster", "get", f"{common_project}/nope"
+    )
     assert "there is no project nope" in refused(moorage, "project", "delete", "nope", "--yes")
-    assert "eve is not a member" in refused(moorage, "project", "kubeconfig", project, "--as", "eve")
+    assert "eve is not a member" in refused(moorage, "project", "kubeconfig", common_project, "--as", "eve")
 
 
 def test_what_is_there_already_is_named_and_can_be_accepted(moorage, project):

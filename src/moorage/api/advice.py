@@ -177,6 +177,29 @@ class AppliedStep(ApiModel):
     )
 
 
+class WatchedWorkload(ApiModel):
+    """A workload that is watched, and how it was before the change."""
+
+    namespace: str = Field(min_length=1, max_length=63, description="Its namespace.")
+    kind: str = Field(min_length=1, max_length=63, description="Its kind.")
+    name: str = Field(min_length=1, max_length=253, description="Its name.")
+    wanted: int = Field(ge=0, description="How many pods it was to have.")
+    ready: int = Field(ge=0, description="How many were ready.")
+    settled: bool = Field(description="Whether all pods were as declared.")
+    failing: int = Field(ge=0, description="How many containers were started again a short while before.")
+    oom_killed: int = Field(ge=0, description="How many of these were killed for want of memory.")
+
+
+class Watch(ApiModel):
+    """That the platform watches what a change does that nobody asked for just then."""
+
+    until: Timestamp = Field(description="How long.")
+    over: bool = Field(default=False, description="Whether it has ended, and no workload was worse off.")
+    before: list[WatchedWorkload] = Field(
+        default_factory=list, max_length=CHANGES_MAX, description="How the workloads were before."
+    )
+
+
 class Application(ApiModel):
     """That the advice was followed: enough to finish what was interrupted, and to undo it."""
 
@@ -185,7 +208,12 @@ class Application(ApiModel):
     at: Timestamp = Field(description="When the phase began.")
     message: str = Field("", max_length=1024, description="What there is to say about it.")
     harm: str = Field(
-        "", max_length=1024, description="What went wrong since it was applied; it can be reverted."
+        "",
+        max_length=1024,
+        description="What went wrong since it was applied; it can be reverted, unless it was already.",
+    )
+    watch: Watch | None = Field(
+        None, description="How it is watched, where no person but the platform applied it."
     )
     steps: list[AppliedStep] = Field(
         default_factory=list, max_length=CHANGES_MAX, description="What is done, in its order."

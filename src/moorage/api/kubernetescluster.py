@@ -181,7 +181,8 @@ class KubernetesClusterSpec(ApiModel):
     maintenance_window: MaintenanceWindow | None = Field(
         None,
         description="When Moorage may do work that moves pods and that nobody asked for just now. "
-        "Left out, the project's default, or else at any time.",
+        "Left out, the project's default, or else at any time; but advice is applied by the platform "
+        "within a window only.",
     )
     cni: Cni | None = Field(
         None,
@@ -271,7 +272,7 @@ class KubernetesClusterStatus(ApiModel):
         default_factory=list,
         max_length=CONDITIONS_MAX,
         description="Observations of its state: ControlPlaneReady, NodesReady (Ready sums them up), "
-        "UpToDate, AccessReady, AdviceReady; Deleting while it is on its way out.",
+        "UpToDate, AccessReady, AdviceReady, AdviceAutomatic; Deleting while it is on its way out.",
     )
 
 

@@ -13,7 +13,7 @@ from moorage.api.schema import ListSet, Rule
 from moorage.api.versions import VERSION_PATTERN
 
 TIME_OF_DAY_PATTERN: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-ADVICE_WINDOW_PATTERN: Final = "^([1-9][0-9]{0,4}m|[1-9][0-9]{0,2}h|([1-9]|[1-8][0-9]|90)d)$"
+ADVICE_WINDOW_PATTERN: Final = "^([1-9][0-9]{0,4}m|[1-9][0-9]{0,2}h|([1-9]|[1-8][0-9]|90)d|([1-9]|1[0-2])w)$"
 TIME_ZONE_PATTERN: Final = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"
 
 RequestedVersion = Annotated[
@@ -82,7 +82,7 @@ class AdviceSettings(ApiModel):
         str,
         Rule(
             f"self.matches('{ADVICE_WINDOW_PATTERN}')",
-            "a window is a number and m, h or d, at most 90d: 90m, 12h, 30d",
+            "a window is a number and m, h, d or w, from 1m to 90d: 90m, 12h, 30d, 2w",
         ),
     ] = Field(
         max_length=6,

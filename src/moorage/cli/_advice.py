@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from moorage.cli import _complete
+from moorage.durations import duration
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ AdminOption = Annotated[
     bool, typer.Option("--admin", help="For the platform team: with a certificate that may do anything.")
 ]
 
-_UNITS: Final = {"h": 1, "d": 24, "w": 24 * 7}
 _SHOWN: Final = 5
 
 
@@ -220,15 +220,14 @@ def in_order(items: Iterable[Advice]) -> list[Advice]:
 
 
 def moment(told: str, now: datetime) -> datetime:
-    """Return until when something is to hold: a length of time (30d, 12h, 2w), or a day, to its end.
+    """Return until when something is to hold: a length of time (30d, 12h, 2w), or a day, to its end in UTC.
 
     Raises:
         MoorageError: it is neither, or past.
     """
-    number, unit = told[:-1], told[-1:]
     try:
-        if unit in _UNITS and number.isdecimal():
-            until = now + timedelta(hours=int(number) * _UNITS[unit])
+        if told[-1:].isalpha() and told[-1:] not in "Zz":
+            until = now + duration(told, name="--until")
         else:
             until = datetime.fromisoformat(told)
             if until.tzinfo is None:
@@ -243,13 +242,30 @@ def moment(told: str, now: datetime) -> datetime:
     return until
 
 
-async def who_am_i(client: AsyncClient) -> str:
-    """Return the name by which the management cluster knows whoever asks."""
-    from moorage.kube.kinds import Kind
+@asynccontextmanager
+async def deciding(
+    management: AsyncClient, item: Advice, *, user: str | None, admin: bool
+) -> AsyncIterator[tuple[str, AsyncClient]]:
+    """Ask the management cluster as the person who decides about an advice: their name stays with it.
 
-    kind = Kind("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
-    review = await client.create(kind.resource(apiVersion=kind.api_version, kind=kind.kind))
-    return str(review["status"]["userInfo"]["username"])
+    Yields:
+        How the management cluster knows them, and their client of it.
+
+    Raises:
+        MoorageError: there is no such member.
+    """
+    from moorage.api.meta import project_of
+    from moorage.cli._kubeconfig import for_deciding, require_one, who_am_i
+    from moorage.kube.client import connect
+
+    require_one(user=user, admin=admin)
+    project = project_of(item.metadata.namespace or "") or ""
+    config = None if admin else await for_deciding(management, project, user=user)
+    if config is None:
+        yield await who_am_i(management), management
+        return
+    async with connect(config) as client:
+        yield await who_am_i(client), client
 
 
 @asynccontextmanager
@@ -271,8 +287,10 @@ async def entered(
 
     project = project_of(item.metadata.namespace or "") or ""
     config = await for_cluster(item.spec.cluster, project, user=user, admin=admin)
-    name = await who_am_i(management)
-    async with connect(config) as inside:
+    async with (
+        deciding(management, item, user=user, admin=admin) as (name, mine),
+        connect(config) as inside,
+    ):
         try:
             await served_kind(inside, "v1", "Namespace")
         except UNREACHABLE as error:
@@ -280,7 +298,7 @@ async def entered(
                 f"cluster {project}/{item.spec.cluster} does not answer",
                 hint=f"`moorage cluster get {project}/{item.spec.cluster}` shows how it is",
             ) from error
-        yield Person(name, management, inside, person)
+        yield Person(name, mine, inside, person)
 
 
 def change_of(item: Advice, store: str | None) -> Sequence[Change]:

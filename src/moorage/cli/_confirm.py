@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -17,6 +21,7 @@ def confirm(consequence: str, *, yes: bool) -> None:
 
     Raises:
         MoorageError: the answer is no, or nobody can be asked.
+        KeyboardInterrupt: the answer is Ctrl-C.
     """
     if yes:
         return
@@ -24,5 +29,26 @@ def confirm(consequence: str, *, yes: bool) -> None:
         raise MoorageError(f"{consequence}, and nobody can be asked", hint="say --yes if that is meant")
     sys.stderr.write(f"{consequence}. Go on? [y/N] ")
     sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    with _interruptible():
+        answer = sys.stdin.readline()
+    if answer.strip().lower() not in ("y", "yes"):
         raise MoorageError("nothing was changed")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end what blocks here at once.
+
+    asyncio takes the first one for the end of the task that runs, and that is the one that waits for a line.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)

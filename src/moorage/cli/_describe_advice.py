@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 80
 _STYLES: Final = {"+": "green", "-": "red"}
+_AUTO: Final = "moorage:auto"
 _UNDER_WAY: Final = {"Applying": "applying", "Reverting": "reverting"}
 
 
@@ -28,7 +29,9 @@ def state(record: Mapping[str, Any]) -> str:
     if (phase := application.get("phase")) in _UNDER_WAY:
         return f"{told}, {_UNDER_WAY[phase]}"
     if told == "open" and application.get("harm"):
-        return "open, did harm"
+        return "open, taken back" if application.get("phase") == "Reverted" else "open, did harm"
+    if told == "applied" and application.get("by") == _AUTO:
+        return "applied by the platform"
     if application.get("phase") == "Applied" and told != "applied":
         return f"{told}, applied"
     return told

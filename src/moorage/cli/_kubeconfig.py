@@ -45,8 +45,7 @@ async def for_cluster(cluster: str, project: str | None, *, user: str | None, ad
     Raises:
         MoorageError: there is no such cluster or member, or the cluster has no endpoint yet.
     """
-    if user and admin:
-        raise MoorageError("--as is a member, --admin is the platform team", hint="say one or the other")
+    require_one(user=user, admin=admin)
     async with management() as client:
         ref = await find_cluster(client, cluster, project)
         found = await get_cluster(client, ref)
@@ -57,21 +56,63 @@ async def for_cluster(cluster: str, project: str | None, *, user: str | None, ad
         return with_command(f"{member}@{ref}", server, _token_command("--cluster", str(ref), "--as", member))
 
 
+def require_one(*, user: str | None, admin: bool) -> None:
+    """See that not both a member and the platform team are meant.
+
+    Raises:
+        MoorageError: both are.
+    """
+    if user and admin:
+        raise MoorageError("--as is a member, --admin is the platform team", hint="say one or the other")
+
+
 async def for_project(project: str, *, user: str | None) -> Kubeconfig:
     """Return a member's kubeconfig for the management cluster; its namespace is the project's.
 
     Raises:
         MoorageError: there is no such project or member.
     """
-    config = yaml.safe_load(management_kubeconfig().read_text())
     async with management() as client:
-        namespace = Project.parse(await get_project(client, project)).namespace
+        return _of_project(
+            Project.parse(await get_project(client, project)), await _member(client, project, user)
+        )
+
+
+async def for_deciding(client: AsyncClient, project: str, *, user: str | None) -> Kubeconfig | None:
+    """Return a kubeconfig for the management cluster as a member: what is decided there is under their name.
+
+    Args:
+        client: as whoever asks.
+        project: whose member.
+        user: which; whoever asks where nobody is named.
+
+    Returns:
+        Nothing where whoever asks is that member already, or no member is named and they are none: then they
+        decide as who they are.
+
+    Raises:
+        MoorageError: there is no such project, or member of it.
+    """
+    try:
         member = await _member(client, project, user)
+    except UnknownNameError:
+        if user:
+            raise
+        return None
+    found = Project.parse(await get_project(client, project))
+    if _asking(await who_am_i(client), found.spec.members) == member:
+        return None
+    return _of_project(found, member)
+
+
+def _of_project(project: Project, member: str) -> Kubeconfig:
+    config = yaml.safe_load(management_kubeconfig().read_text())
+    name = project.metadata.name
     return with_command(
-        f"{member}@{project}",
+        f"{member}@{name}",
         _server(config, management_kubeconfig().parent),
-        _token_command("--project", project, "--as", member),
-        namespace=namespace,
+        _token_command("--project", name, "--as", member),
+        namespace=project.namespace,
     )
 
 
@@ -129,11 +170,7 @@ async def _member(client: AsyncClient, project: str, user: str | None) -> str:
         for member in Project.parse(await get_project(client, project)).spec.members
         if member.kind is MemberKind.USER
     ]
-    if user:
-        candidates = [user]
-    else:
-        review = await client.create(_SELF.resource(apiVersion=_SELF.api_version, kind=_SELF.kind))
-        candidates = [_asking(review["status"]["userInfo"]["username"], users), getpass.getuser()]
+    candidates = [user] if user else [_asking(await who_am_i(client), users), getpass.getuser()]
     names = [member.name for member in users]
     for candidate in candidates:
         if candidate in names:
@@ -143,6 +180,12 @@ async def _member(client: AsyncClient, project: str, user: str | None) -> str:
         f"{candidates[-1]} is not a member of project {project}: {known}",
         hint="`--as USER` says who, `moorage project member add` adds somebody",
     )
+
+
+async def who_am_i(client: AsyncClient) -> str:
+    """Return the name by which the management cluster knows whoever asks."""
+    review = await client.create(_SELF.resource(apiVersion=_SELF.api_version, kind=_SELF.kind))
+    return str(review["status"]["userInfo"]["username"])
 
 
 def _asking(username: str, users: list[Member]) -> str:

@@ -81,14 +81,22 @@ def print_records(
 
 
 def print_objects(
-    objects: Sequence[Record], output: Output, *, columns: Sequence[Column], nothing: str | None = None
+    objects: Sequence[Record],
+    output: Output,
+    *,
+    columns: Sequence[Column],
+    nothing: str | None = None,
+    whole: bool = False,
 ) -> None:
-    """Print API objects as ``kubectl`` does: JSON and YAML are a ``List``, a name is ``kind.group/name``."""
+    """Print API objects as ``kubectl`` does: JSON and YAML are a ``List``, a name is ``kind.group/name``.
+
+    A table is that of `print_records`.
+    """
     if output in (Output.JSON, Output.YAML):
         items = [as_printed(item) for item in objects]
         dump({"apiVersion": "v1", "kind": "List", "items": items}, output)
     else:
-        print_records(objects, output, columns=columns, name=object_name, nothing=nothing)
+        print_records(objects, output, columns=columns, name=object_name, nothing=nothing, whole=whole)
 
 
 def print_object(item: Record, output: Output, *, columns: Sequence[Column]) -> None:
@@ -183,6 +191,17 @@ def print_table(columns: Sequence[Column], records: Sequence[Record], *, whole: 
             write(_GAP.join(painted).rstrip())
         for line in below:
             write(" " * indent + line)
+
+
+def table_width(columns: Sequence[Column], records: Sequence[Record]) -> int:
+    """Return how wide a table is where nothing limits it."""
+    from rich.cells import cell_len
+
+    gaps = len(_GAP) * (len(columns) - 1)
+    return gaps + sum(
+        max(cell_len(column.title), *(cell_len(" ".join(column.value(each).split())) for each in records))
+        for column in columns
+    )
 
 
 def _narrowed(rows: Sequence[Sequence[str]], widths: Sequence[int], width: int) -> list[int]:

@@ -121,9 +121,13 @@ _DENIED = re.compile(
 )
 _ACCOUNT = re.compile(r"^(?:system:serviceaccount:[^:]+|moorage):member-(?P<slug>.+)-[0-9a-f]{8}$")
 
+_PLATFORM = frozenset({"moorage:operator", "moorage:auto"})
+
 
 def person(user: str) -> str:
     """Return a user as people know them: a member of a project by the member's name."""
+    if user in _PLATFORM:
+        return "the platform"
     account = _ACCOUNT.match(user)
     return account["slug"] if account else user
 

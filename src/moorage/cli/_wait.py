@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from moorage.cli._live import Board, Row, State
 from moorage.cli._output import say
+from moorage.durations import duration
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ TimeoutOption = Annotated[
 DEFAULT_TIMEOUT = "10m"
 
 _SECONDS_BETWEEN_LOOKS = 0.2
-_DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>[smh]?)")
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 _CONDITIONS = (
     ("ControlPlaneReady", "control plane"),
@@ -45,16 +43,13 @@ class TimeIsOverError(MoorageError):
     """What was waited for has not come; it may yet."""
 
 
-def parse_duration(text: str) -> float:
-    """Return a duration (``90s``, ``10m``, ``1h``) in seconds.
+def parse_duration(text: str, name: str = "--timeout") -> float:
+    """Return the length of time that an option says (``90s``, ``10m``, ``1h``), in seconds.
 
     Raises:
-        MoorageError: it is not one.
+        DurationError: it says none.
     """
-    matched = _DURATION.fullmatch(text)
-    if matched is None:
-        raise MoorageError(f"{text!r} is not a duration", hint="write 90s, 10m or 1h")
-    return float(matched["number"]) * _UNIT_SECONDS[matched["unit"]]
+    return duration(text, name=name).total_seconds()
 
 
 def cluster_rows(cluster: KubernetesCluster) -> list[Row]:

@@ -19,7 +19,15 @@ from moorage.cli._advice import (
 )
 from moorage.cli._help import CommandGroup
 from moorage.cli._names import ProjectOption
-from moorage.cli._output import Column, Output, OutputOption, print_object, print_objects, say, write
+from moorage.cli._output import (
+    Output,
+    OutputOption,
+    print_object,
+    print_objects,
+    say,
+    terminal_width,
+    write,
+)
 from moorage.cli.advice_apply import apply, revert
 from moorage.reports.findings import Severity
 
@@ -27,8 +35,6 @@ if TYPE_CHECKING:
     from moorage.api.advice import Advice
 
 app = typer.Typer(cls=CommandGroup)
-
-_STYLES = {"critical": "red", "high": "red", "medium": "yellow", "low": "dim"}
 
 
 class ListOutput(StrEnum):
@@ -79,9 +85,10 @@ def list_advice(
     """
     from moorage.cli._run import management, run
 
-    async def work() -> tuple[list[Advice], bool]:
+    async def work() -> tuple[list[Advice], dict[str, str], bool]:
         from moorage.api.meta import project_namespace
         from moorage.cli._advice import advices, require_cluster
+        from moorage.cli._advice_table import shortened
         from moorage.cli._edit import get_project
         from moorage.cli._names import implied_project, split
 
@@ -94,11 +101,11 @@ def list_advice(
             its = [item for item in found if name in {None, item.spec.cluster}]
             if name and not its:
                 await require_cluster(client, name, named)
-            return its, named is None
+            return its, shortened(found), named is None
 
     states = {each.value for each in state or ()}
     least = severity.rank if severity else 0
-    items, of_all = run(work())
+    items, names, of_all = run(work())
     found = [
         item
         for item in items
@@ -110,10 +117,14 @@ def list_advice(
 
         write(text(as_report(found)), end="")
         return
+    from moorage.cli._advice_table import fitting
+
+    records = [item.wire() for item in found]
     print_objects(
-        [item.wire() for item in found],
+        records,
         Output(output.value),
-        columns=_columns(of_all=of_all),
+        columns=fitting(records, names, width=terminal_width(), of_all=of_all),
+        whole=True,
         nothing="there is no such advice"
         if state or severity or advisor or cluster
         else "there is no advice",
@@ -140,7 +151,7 @@ def show(
 
     item, others = run(work())
     if output is not Output.TABLE:
-        print_object(item.wire(), output, columns=_columns())
+        print_object(item.wire(), output, columns=())
         return
     from moorage.cli._advice import stored_part
     from moorage.cli._describe_advice import described
@@ -201,13 +212,17 @@ def dismiss(
     until: Annotated[
         str | None,
         typer.Option(
-            "--until", metavar="TIME", help="When it opens again, if it still holds: 30d, 2w, 2027-03-31."
+            "--until",
+            metavar="TIME",
+            help="How long that holds: 30d, 12h, 2w, or to the end of a day (UTC): 2027-03-31.",
         ),
     ] = None,
+    user: AsOption = None,
+    admin: AdminOption = False,
 ) -> None:
     """Decide against an advice, and say why.
 
-    It is not brought up again before its day; without --until, never.
+    It is not brought up again while that holds; without --until, never.
     """
     from moorage.cli._advice import moment, require_dismissable
     from moorage.errors import MoorageError
@@ -224,8 +239,10 @@ def dismiss(
         require_dismissable(item)
         return life.dismissed(item.status or AdviceStatus(), by=me, reason=reason.strip(), until=end, now=now)
 
-    item = _decide(advice, project, change)
-    say(f"{item.metadata.name} is dismissed{f' until {end:%Y-%m-%d %H:%M} UTC' if end else ''}")
+    from moorage.advisors.keeping.life import told
+
+    item = _decide(advice, project, change, user=user, admin=admin)
+    say(f"{item.metadata.name} is dismissed{f' until {told(end)}' if end else ''}")
 
 
 @app.command()
@@ -234,6 +251,8 @@ def reopen(
     project: ProjectOption = None,
     *,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")] = "somebody asked for it",
+    user: AsOption = None,
+    admin: AdminOption = False,
 ) -> None:
     """Open an advice again that was dismissed."""
     from moorage.cli._advice import require_dismissed
@@ -247,7 +266,7 @@ def reopen(
         require_dismissed(item)
         return life.reopened(item.status or AdviceStatus(), by=me, why=reason, now=now)
 
-    item = _decide(advice, project, change)
+    item = _decide(advice, project, change, user=user, admin=admin)
     say(f"{item.metadata.name} is open again")
 
 
@@ -257,35 +276,18 @@ app.command()(revert)
 _REASON_MIN = 10
 
 
-def _decide(advice: str, project: str | None, change: Any) -> Advice:
+def _decide(advice: str, project: str | None, change: Any, *, user: str | None, admin: bool) -> Advice:
     """Write what somebody decides about an advice, unless it has become another one meanwhile."""
     from moorage.cli._run import management, run
 
     async def work() -> Advice:
         from moorage.advisors.applying.record import record
-        from moorage.cli._advice import find_advice, who_am_i
+        from moorage.cli._advice import deciding, find_advice
 
         async with management() as client:
             item = await find_advice(client, advice, project)
-            await record(client, item, change(item, await who_am_i(client)))
+            async with deciding(client, item, user=user, admin=admin) as (me, mine):
+                await record(mine, item, change(item, me))
             return item
 
     return run(work())
-
-
-def _columns(*, of_all: bool = False) -> tuple[Column, ...]:
-    from moorage.cli._columns import AGE, NAME, at
-    from moorage.cli._columns import project as project_of
-    from moorage.cli._describe_advice import state
-
-    return (
-        *((Column("Project", project_of),) if of_all else ()),
-        NAME,
-        Column("Severity", lambda record: at(record, "spec", "severity"), _STYLES.get),
-        Column("Sure", lambda record: f"{at(record, 'spec', 'confidence')}%"),
-        Column("State", state),
-        Column("Advisor", lambda record: at(record, "spec", "advisor")),
-        Column("Code", lambda record: at(record, "spec", "code")),
-        AGE,
-        Column("Subject", lambda record: at(record, "spec", "subject")),
-    )

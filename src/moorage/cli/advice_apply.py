@@ -55,7 +55,7 @@ def apply(  # noqa: PLR0913 - one parameter a flag
     """
     from moorage.cli._run import management, run
 
-    seconds = parse_duration(watch)
+    seconds = parse_duration(watch, "--watch")
 
     async def work() -> bool:
         from moorage.advisors.applying.act import follow, prepare

@@ -243,6 +243,9 @@ def _time(seen: Seen) -> datetime | None:
 
 
 def _print(advice: Advice, wanted: Any) -> None:
+    from dataclasses import replace
+
+    from moorage.advisors.apis.plan import judged
     from moorage.advisors.render import Format, render
 
     if wanted is not Format.TEXT:
@@ -250,6 +253,8 @@ def _print(advice: Advice, wanted: Any) -> None:
         return
     from moorage.advisors.render import text
 
+    # A person is told of what could not be read as of any error, and not twice.
+    advice = replace(advice, notes=judged(advice.notes))
     if not sys.stdout.isatty():
         sys.stdout.write(text.render(advice))
         return

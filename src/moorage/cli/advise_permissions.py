@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from moorage.advisors.render import Format
 from moorage.cli._output import paint, terminal_width, write
+from moorage.durations import duration
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
     from moorage.advisors.permissions.model import Rbac, Usage
-
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([mhdw]?)")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks", "": "days"}
 
 
 def permissions(
@@ -58,16 +55,26 @@ def permissions(
 
     Exits 1 when there is something to say.
     """
+    from moorage.advisors.auditlogs.logs import require_readable
+    from moorage.advisors.permissions.observe import read_cluster, read_files
     from moorage.advisors.permissions.plan import Wanted, plan
     from moorage.advisors.permissions.scan import scan
     from moorage.advisors.render import render
 
-    wanted = Wanted(subject=subject, window=_length(window))
+    wanted = Wanted(subject=subject, window=_window(window))
     if "-" in audit_log and "-" in (rbac or ()):
         raise MoorageError(
             "standard input is the audit log or RBAC, not both", hint="name a file for one of them"
         )
-    granted = _rbac(rbac, context, kubeconfig)
+    if bool(rbac) == bool(context or kubeconfig):
+        raise MoorageError(
+            "RBAC is read from files or from a cluster",
+            hint="name files with --rbac, or a cluster with --context",
+        )
+    # Whatever is missing is told before anything is read, which may take minutes.
+    require_readable(audit_log)
+    require_readable(rbac or ())
+    granted = read_files(rbac) if rbac else read_cluster(context or "", kubeconfig or "")
     if subject:
         _known(granted, subject)
     usage = scan(audit_log, workers=workers)
@@ -82,28 +89,16 @@ def permissions(
     raise typer.Exit(advice.exit_code)
 
 
-def _length(told: str) -> timedelta:
-    found = _LENGTH.fullmatch(told.strip())
-    if not found or not float(found[1]):
-        raise MoorageError(f"--window {told} is no length of time", hint="such as 30d, 12h or 2w")
-    fields: dict[str, Any] = {_UNITS[found[2]]: float(found[1])}
+def _window(told: str) -> timedelta:
+    """Return how long something must not have been used; there is no upper bound but that of the calendar."""
+    length = duration(told, name="--window")
+    if not length:
+        raise MoorageError(f"--window {told} is no time at all", hint="such as 30d, 12h or 2w")
     try:
-        length = timedelta(**fields)
         datetime.now(UTC) - length
     except OverflowError:
         raise MoorageError(f"--window {told} is longer than anybody keeps logs") from None
     return length
-
-
-def _rbac(paths: list[str] | None, context: str | None, kubeconfig: str | None) -> Rbac:
-    from moorage.advisors.permissions.observe import read_cluster, read_files
-
-    if bool(paths) == bool(context or kubeconfig):
-        raise MoorageError(
-            "RBAC is read from files or from a cluster",
-            hint="name files with --rbac, or a cluster with --context",
-        )
-    return read_files(paths) if paths else read_cluster(context or "", kubeconfig or "")
 
 
 def _known(granted: Rbac, subject: str) -> None:

@@ -14,13 +14,18 @@ import typer
 from moorage.advisors.render import Format
 from moorage.advisors.resources.recommenders import Strategy
 from moorage.cli._output import paint, terminal_width, write
+from moorage.durations import duration
 from moorage.errors import MoorageError
 
 if TYPE_CHECKING:
     from moorage.advisors.resources.prometheus import Endpoint
+    from moorage.advisors.resources.savings import Prices
+    from moorage.cli._objects import Object
 
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MATCHER = (
+    r"""[A-Za-z_][A-Za-z0-9_]*\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)"""
+)
+_MATCHERS = re.compile(rf"{_MATCHER}(?:\s*,\s*{_MATCHER})*\s*,?")
 _LEAST_STEP = 60
 _TOKEN = "MOORAGE_PROMETHEUS_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -71,6 +76,9 @@ def resources(  # noqa: PLR0913, PLR0917 - each is a flag
         int, typer.Option(min=1, max=16, metavar="N", help="How many requests are open at a time.")
     ] = 2,
     *,
+    machine_types: Annotated[
+        bool, typer.Option("--machine-types", help="Take the prices from the platform's own MachineTypes.")
+    ] = False,
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")] = Format.TEXT,
 ) -> None:
     """Find requests and limits that do not fit, and what would.
@@ -81,7 +89,7 @@ def resources(  # noqa: PLR0913, PLR0917 - each is a flag
     Exits 1 when there is something to say.
     """
     from moorage.advisors.resources.advise import Request, advise
-    from moorage.advisors.resources.cluster import read_cluster, read_prices
+    from moorage.advisors.resources.cluster import read_cluster
     from moorage.advisors.resources.prometheus import Prometheus
     from moorage.advisors.resources.queries import is_namespace
     from moorage.advisors.resources.recommenders import recommender
@@ -92,15 +100,15 @@ def resources(  # noqa: PLR0913, PLR0917 - each is a flag
     request = Request(
         recommender(strategy),
         now=time.time(),
-        window=_length("--window", window),
-        step=_length("--step", step),
+        window=_seconds("--window", window),
+        step=_seconds("--step", step),
         namespaces=tuple(namespace or ()),
-        selector=selector.strip("{} "),
-        prices=read_prices(prices) if prices else None,
+        selector=_matchers(selector),
+        prices=_prices(prices, platform=machine_types),
     )
-    if request.step < _LEAST_STEP or request.window < 2 * request.step:
+    if request.window < 2 * request.step:
         raise MoorageError(
-            f"--step {step} does not go with --window {window}", hint="a minute at least, such as 5m"
+            f"--step {step} does not go with --window {window}", hint="half of the window at most"
         )
     endpoint = _endpoint(prometheus, header or [], token_file, (user, password_file), ca_file or "")
     world = read_cluster(context or "", kubeconfig or "") if context or kubeconfig else None
@@ -117,11 +125,41 @@ def resources(  # noqa: PLR0913, PLR0917 - each is a flag
     raise typer.Exit(advice.exit_code)
 
 
-def _length(flag: str, told: str) -> float:
-    found = _LENGTH.fullmatch(told.strip())
-    if not found or not float(found[1]):
-        raise MoorageError(f"{flag} {told} is no length of time", hint="such as 14d, 12h or 5m")
-    return float(found[1]) * _SECONDS[found[2]]
+def _prices(file: str | None, *, platform: bool) -> Prices | None:
+    """Return what a core and a GiB cost, by a file or by what the platform offers."""
+    from moorage.advisors.resources.cluster import prices_in, read_prices
+
+    if not platform:
+        return read_prices(file) if file else None
+    if file:
+        raise MoorageError("--prices and --machine-types both say what things cost", hint="name one of them")
+
+    from moorage.cli._edit import machine_types_by_size
+    from moorage.cli._run import management, run
+
+    async def work() -> list[Object]:
+        async with management() as client:
+            return await machine_types_by_size(client)
+
+    return prices_in([{"kind": "MachineType", **each} for each in run(work())], "the platform")
+
+
+def _seconds(flag: str, told: str) -> float:
+    length = duration(told, name=flag).total_seconds()
+    if length < _LEAST_STEP:
+        raise MoorageError(f"{flag} {told} is too short", hint="a minute at least, such as 5m")
+    return length
+
+
+def _matchers(told: str) -> str:
+    """Return what chooses series, as it stands in a query between braces."""
+    matchers = told.strip().removeprefix("{").removesuffix("}").strip()
+    if matchers and not _MATCHERS.fullmatch(matchers):
+        raise MoorageError(
+            f"--selector {told} does not choose series",
+            hint="a label and a value in quotes, such as --selector 'cluster=\"one\"'",
+        )
+    return matchers.rstrip(", ")
 
 
 def _endpoint(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lightkube import AsyncClient
 
     from moorage.cli._names import ClusterRef
-    from moorage.cli._objects import Object
+    from moorage.cli.demo_advice import Told
     from moorage.clusters.kubeconfig import Kubeconfig
 
 PROJECT_NAME = "demo"
@@ -23,11 +23,9 @@ CLUSTER_NAME = "hello"
 KUBERNETES = "1.36"
 NODES_FIRST = 3
 NODES_THEN = 5
-REPLICAS = 5
 KUBECONFIG = "demo.kubeconfig"
 
 _TIMEOUT_SECONDS = 600.0
-_APP = "hello"
 _LINE = 76
 
 
@@ -35,8 +33,9 @@ def demo() -> None:
     """Show all of it at work, in two minutes or three.
 
     Starts the platform and makes project demo with cluster hello: three nodes, a Deployment that is seen
-    running with a member's own rights, then five nodes; and the first advice, about rights that nobody uses.
-    All of it stays, and doing it again changes nothing.
+    running with a member's own rights, then five nodes; and three advices about the Deployment: rights that
+    it does not use, requests that are too large, an API that is deprecated. All of it stays, and doing it
+    again changes nothing.
     """
     from moorage.cli._run import run
 
@@ -47,16 +46,15 @@ def demo() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What the demo has come to: a member's kubeconfig, the pods of each node, an advice and what it says."""
+    """What the demo has come to: a member's kubeconfig, the pods of each node, and the advice about them."""
 
     kubeconfig: Path
     nodes: list[tuple[str, str]]
-    advice: str
-    says: str
+    advice: list[Told]
 
 
 async def _demo() -> _Result:
-    from moorage.cli import demo_advice
+    from moorage.cli import demo_advice, demo_workload
     from moorage.cli._kubeconfig import for_cluster
     from moorage.cli._names import ClusterRef
     from moorage.cli._run import management
@@ -71,11 +69,11 @@ async def _demo() -> _Result:
         await _cluster(client, ref)
         config = await for_cluster(str(ref), None, user=getpass.getuser(), admin=False)
         merge_into(kubeconfig, config)
-        await demo_advice.grant(config)
+        await demo_workload.prepare(config)
         await _run_deployment(config, kubeconfig)
         await _scale(client, ref)
-        advice, says = await demo_advice.advice_about_it(client, ref, config)
-    return _Result(kubeconfig, await _pods_by_node(config), advice, says)
+        advice = await demo_advice.advice_about_it(client, ref, config)
+    return _Result(kubeconfig, await _pods_by_node(config), advice)
 
 
 async def _project(client: AsyncClient) -> None:
@@ -119,6 +117,7 @@ async def _run_deployment(config: Kubeconfig, kubeconfig: Path) -> None:
     """Run a Deployment as a member would: with nothing but the kubeconfig that they get."""
     from moorage.cli._live import Board, Row, State
     from moorage.cli._wait import TimeIsOverError
+    from moorage.cli.demo_workload import APP, NAMESPACE, REPLICAS, deployment
     from moorage.kube.client import connect
     from moorage.kube.kinds import DEPLOYMENT
     from moorage.kube.objects import apply, get, poll
@@ -128,7 +127,7 @@ async def _run_deployment(config: Kubeconfig, kubeconfig: Path) -> None:
             await apply(client, DEPLOYMENT, deployment(), field_manager="moorage-demo")
 
             async def look() -> bool | None:
-                found = await get(client, DEPLOYMENT, _APP, "default")
+                found = await get(client, DEPLOYMENT, APP, NAMESPACE)
                 ready = ((found or {}).get("status") or {}).get("readyReplicas", 0)
                 state = State.DONE if ready == REPLICAS else State.WAITING
                 board.show(Row("pods", f"{ready} of {REPLICAS} running", state))
@@ -139,38 +138,6 @@ async def _run_deployment(config: Kubeconfig, kubeconfig: Path) -> None:
                     f"the Deployment does not run after {_TIMEOUT_SECONDS:g} s",
                     hint=f"`kubectl --kubeconfig {kubeconfig} get pods` shows why",
                 )
-
-
-def deployment() -> Object:
-    """Return the Deployment that the demo runs."""
-    labels = {"app": _APP}
-    return {
-        "metadata": {"name": _APP, "namespace": "default"},
-        "spec": {
-            "replicas": REPLICAS,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "containers": [
-                        {
-                            "name": "web",
-                            "image": "nginx:stable",
-                            "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}},
-                        }
-                    ],
-                    "topologySpreadConstraints": [
-                        {
-                            "maxSkew": 1,
-                            "topologyKey": "kubernetes.io/hostname",
-                            "whenUnsatisfiable": "ScheduleAnyway",
-                            "labelSelector": {"matchLabels": labels},
-                        }
-                    ],
-                },
-            },
-        },
-    }
 
 
 async def _scale(client: AsyncClient, ref: ClusterRef) -> None:
@@ -188,13 +155,14 @@ async def _scale(client: AsyncClient, ref: ClusterRef) -> None:
 
 async def _pods_by_node(config: Kubeconfig) -> list[tuple[str, str]]:
     """Return each node with the pods that run on it."""
+    from moorage.cli.demo_workload import NAMESPACE
     from moorage.kube.client import connect
     from moorage.kube.kinds import NODE, POD
     from moorage.kube.objects import list_objects
 
     async with connect(config) as client:
         nodes = await list_objects(client, NODE)
-        pods = await list_objects(client, POD, "default")
+        pods = await list_objects(client, POD, NAMESPACE)
     running: dict[str, list[str]] = {str(node["metadata"]["name"]): [] for node in nodes}
     for pod in pods:
         node: Any = pod["spec"].get("nodeName")
@@ -205,6 +173,7 @@ async def _pods_by_node(config: Kubeconfig) -> list[tuple[str, str]]:
 
 def _last_screen(result: _Result, seconds: float) -> None:
     from moorage.cli._output import Column, paint, print_table
+    from moorage.cli.demo_workload import REPLICAS
 
     ref, moorage = f"{PROJECT_NAME}/{CLUSTER_NAME}", _myself()
     write("")
@@ -216,10 +185,11 @@ def _last_screen(result: _Result, seconds: float) -> None:
     )
     write("")
     write(paint("The first advice", "bold"))
-    for line in wrap(result.says, _LINE):
-        write(f"  {line}")
-    for verb, comment in (("show", ""), ("apply", ""), ("revert", "    # undoes it")):
-        write(f"  {moorage} advice {verb} {result.advice}{comment}")
+    for told in result.advice:
+        for line in wrap(f"{told.subject}: {told.says}", _LINE):
+            write(f"  {line}")
+        write(f"    {moorage} advice apply {told.name}")
+    write("  `advice show` in place of `apply` shows the evidence; `advice revert` takes it back.")
     write("")
     for heading, lines in (
         (

@@ -29,6 +29,7 @@ command finds goes to stdout, what it does meanwhile to stderr.
 | variable | what it does |
 | --- | --- |
 | `MOORAGE_HOME` | where the platform on this machine keeps its state |
+| `MOORAGE_PORTS` | the ports that the platform on this machine takes its own from: `20000-25999` |
 | `MOORAGE_KUBECONFIG` | the kubeconfig of the management cluster; else the platform team's, here |
 | `MOORAGE_PROJECT` | the project, where a command names none |
 | `MOORAGE_DEBUG` | shows where an error comes from |

@@ -12,12 +12,6 @@ from functools import partial
 
 from lightkube import AsyncClient
 
-from moorage.advisors.cluster.controller import AdviceController
-from moorage.advisors.cluster.host import LocalAdviceHost
-from moorage.advisors.cluster.permissions import PermissionsTopic
-from moorage.advisors.cluster.roster import Roster
-from moorage.advisors.cluster.topic import Topic
-from moorage.advisors.cluster.watching import HarmController
 from moorage.api.meta import CLUSTERS_MANAGER, SYSTEM_NAMESPACE
 from moorage.clusters import webhook
 from moorage.clusters.claims import Ledger
@@ -34,6 +28,7 @@ from moorage.local.home import Home
 from moorage.local.programs import SUPERVISED
 from moorage.local.recover import watch_supervisor
 from moorage.operator import health
+from moorage.operator.advising import advising
 from moorage.operator.health import Health, Stage
 from moorage.operator.identity import Identity, release_for_the_dead
 from moorage.operator.settings import Settings, parse
@@ -106,12 +101,7 @@ async def _work(settings: Settings, client: AsyncClient, ready: Health, stop: as
     engines: list[EngineHost] = [LocalEngineHost(Home(settings.home))] if settings.home is not None else []
     controllers.append(PoliciesController(client, cache, engines))
     if settings.home is not None:
-        roster = Roster(client, cache, LocalAdviceHost(Home(settings.home)))
-        topics: list[Topic] = [PermissionsTopic(settings.advice.interval)]
-        controllers += [
-            AdviceController(client, cache, roster, topics, settings.advice),
-            HarmController(client, roster),
-        ]
+        controllers += advising(client, cache, Home(settings.home), settings)
     async with AsyncExitStack() as stack:
         if settings.home is not None:
             provider = local_provider(client, cache, Home(settings.home))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moorage.advisors.automatic.model import Policy
 from moorage.advisors.cluster.timing import Tempo, duration
 from moorage.clusters.webhook import Certificate
 
@@ -22,6 +23,7 @@ class Settings:
         certificate: of the webhooks.
         home: the embedded platform whose user clusters it runs; ``None`` where there is no such platform.
         advice: how advice is made, where nobody says otherwise.
+        automatic: how advice is followed where an owner wants the platform to.
     """
 
     kubeconfig: Path
@@ -30,6 +32,7 @@ class Settings:
     certificate: Certificate
     home: Path | None = None
     advice: Tempo = field(default_factory=Tempo)
+    automatic: Policy = field(default_factory=Policy)
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -56,6 +59,13 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         metavar="10m",
         help="how often advice is made when nothing changes",
     )
+    parser.add_argument(
+        "--auto-watch",
+        type=duration,
+        default=Policy().watch,
+        metavar="10m",
+        help="how long a workload is watched after the platform has followed advice about it",
+    )
     given = parser.parse_args(arguments)
     return Settings(
         kubeconfig=given.kubeconfig,
@@ -64,4 +74,5 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         certificate=Certificate(given.cert_file, given.key_file, given.ca_file),
         home=given.home,
         advice=Tempo(given.advice_window, given.advice_interval),
+        automatic=Policy(watch=given.auto_watch),
     )

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from lightkube import AsyncClient
 
-from ..kube.conftest import BareApiServer, started
+from ..kube.conftest import started
+from .advice import PeopledApiServer
 
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -20,7 +21,7 @@ POLICY = {
 }
 
 
-class AuditedApiServer(BareApiServer):
+class AuditedApiServer(PeopledApiServer):
     """`audit_log` is what it writes."""
 
     @property

@@ -22,6 +22,7 @@ from moorage.advisors.applying.act import Person, follow, prepare, undo
 from moorage.advisors.applying.images import plain
 from moorage.advisors.applying.plan import ApplyError
 from moorage.advisors.applying.record import ContestedError
+from moorage.advisors.applying.restored import read_restored, with_age
 from moorage.advisors.applying.watch import concerned, worse
 from moorage.advisors.keeping import Kept, keep
 from moorage.advisors.keeping.written import change_of, name_of
@@ -666,6 +667,27 @@ async def test_the_command_line_from_end_to_end(
     assert await snapshot(world, shop) == before
 
 
+async def test_what_is_taken_back_is_as_old_as_it_was_however_often(world: World, shop: str) -> None:
+    def age(obj: Any) -> str:
+        return str(obj["metadata"]["creationTimestamp"])
+
+    async def now() -> tuple[Any, str]:
+        live = plain(await get(world.who.inside, ROLE_BINDING, "web", shop))
+        live = {"apiVersion": ROLE_BINDING.api_version, "kind": ROLE_BINDING.kind, **live}
+        before = await read_restored(world.who.management, world.namespace, "web")
+        return live, age(with_age([live], before)[0])
+
+    item = await world.advise(*everything(shop)[2:3])
+    original, seen = await now()
+    assert seen == age(original)
+    for _ in range(2):
+        await asyncio.sleep(1)  # the API server counts in seconds
+        await world.apply(await world.look(item.metadata.name))
+        await world.revert(item.metadata.name)
+        live, seen = await now()
+        assert seen == age(original) < age(live)
+
+
 async def test_a_cluster_that_there_is_not_is_named_and_the_project_where_there_are_several(
     world: World, shop: str, moorage: Callable[..., Any]
 ) -> None:
@@ -697,8 +719,8 @@ async def test_what_is_dismissed_is_followed_by_nobody_before_it_is_open_again(
     assert (await world.look(name)).status.dismissal.by == "admin"
     assert name in await moorage("list", "--state", "dismissed")
     refused = await moorage("apply", short, "--admin", "--yes", code=2)
-    assert f"{name} was dismissed by you (until " in refused
-    assert "UTC): We know of it." in refused
+    assert f"{name} was dismissed by you until " in refused
+    assert " UTC: We know of it." in refused
     assert f"`moorage advice reopen {name}`" in refused
     assert await snapshot(world, shop) == before
     assert "is open again" in await moorage("reopen", short)

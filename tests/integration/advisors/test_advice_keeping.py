@@ -16,7 +16,7 @@ from lightkube.core.exceptions import ApiError
 
 from moorage.advisors.advice import Change
 from moorage.advisors.evidence import open_store
-from moorage.advisors.keeping import Kept, keep, life, reopen_applied
+from moorage.advisors.keeping import Kept, keep, life, reopen_applied, withdraw_outgrown
 from moorage.advisors.keeping.write import status_patch
 from moorage.advisors.keeping.written import name_of
 from moorage.api.advice import AdviceState, Application, ApplicationPhase
@@ -96,6 +96,32 @@ async def test_what_is_found_no_more_is_resolved_and_opens_again_when_it_returns
     assert await kept(client, namespace, at=NOW + 4 * LATER) == Kept(resolved=1)
     assert await kept(client, namespace, at=NOW + timedelta(days=40)) == Kept(removed=1)
     assert await list_objects(client, ADVICE, namespace) == []
+
+
+async def test_a_longer_window_withdraws_what_was_said_of_a_shorter_one_until_it_is_known(
+    client: AsyncClient, namespace: str
+) -> None:
+    def made_with(window: str, subject: str = "User ann") -> Any:
+        return finding(subject, evidence={"requests": 0, "window": window})
+
+    async def longer(window: timedelta) -> int:
+        return await withdraw_outgrown(
+            client,
+            project_namespace=namespace,
+            cluster="web",
+            advisor="permissions",
+            window=window,
+            now=NOW + LATER,
+        )
+
+    short = made_with("14d")
+    await kept(client, namespace, short, made_with("30d", "User bob"))
+    assert await longer(timedelta(days=14)) == 0
+    assert await longer(timedelta(days=30)) == 1
+    assert (await read(client, namespace, name_of(short, "web"))).state is AdviceState.RESOLVED
+    assert await longer(timedelta(days=30)) == 0
+    again = await kept(client, namespace, made_with("30d"), made_with("30d", "User bob"), at=NOW + 2 * LATER)
+    assert again == Kept(reopened=1, updated=1, unchanged=1)
 
 
 async def test_two_runs_at_once_make_one_object_each(client: AsyncClient, namespace: str) -> None:

@@ -21,10 +21,11 @@ import pytest
 from moorage.advisors.resources.advise import Request, advise
 from moorage.advisors.resources.cluster import read_cluster
 from moorage.advisors.resources.model import GIB, MIB, Workload
-from moorage.advisors.resources.observe import Span, Tally, read_use, read_world
+from moorage.advisors.resources.observe import Span, Tally, read_use
 from moorage.advisors.resources.prometheus import Endpoint, Prometheus, PrometheusError
 from moorage.advisors.resources.queries import Queries
 from moorage.advisors.resources.recommenders import Strategy, recommender
+from moorage.advisors.resources.surroundings import read_world
 from moorage.toolchain import ensure
 
 from .conftest import AuditedApiServer

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import json
 import os
 import signal
 import time
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -14,13 +17,25 @@ import pytest
 from moorage.advisors.advice import Change
 from moorage.advisors.applying.images import Images
 from moorage.advisors.applying.plan import Step
+from moorage.advisors.keeping import life
 from moorage.api.advice import Advice
-from moorage.cli import _advice, _complete, _describe_advice, _identity, _request, advice_apply
-from moorage.cli import advice as advice_command
+from moorage.cli import (
+    _advice,
+    _advice_table,
+    _complete,
+    _describe_advice,
+    _identity,
+    _kubeconfig,
+    _output,
+    _request,
+    advice_apply,
+)
 from moorage.cli._names import UnknownNameError
-from moorage.cli._run import run
+from moorage.cli._run import person, run
 from moorage.cli.main import run as main
+from moorage.clusters.names import member_account
 from moorage.errors import MoorageError
+from moorage.kube import client as kube_client
 from moorage.reports.findings import Action
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -58,6 +73,10 @@ def advice(
     )
 
 
+def followed(phase, **fields):
+    return {"phase": phase, "by": "ann", "at": "2027-03-01T12:00:00Z", **fields}
+
+
 @pytest.mark.parametrize(
     ("told", "until"),
     [
@@ -78,6 +97,7 @@ def test_a_dismissal_lasts_for_a_time_or_to_the_end_of_a_day(told, until):
     [
         ("soon", "is no time"),
         ("d", "is no time"),
+        ("30", "is no time"),
         ("99999999999w", "is no time"),
         ("2027-02-28", "is over already"),
         ("0d", "is over already"),
@@ -86,6 +106,18 @@ def test_a_dismissal_lasts_for_a_time_or_to_the_end_of_a_day(told, until):
 def test_what_is_no_time_or_past_is_refused(told, says):
     with pytest.raises(MoorageError, match=says):
         _advice.moment(told, NOW)
+
+
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        ("2027-03-31", "the end of 2027-03-31 (UTC)"),
+        ("2027-03-31T12:00:00+02:00", "2027-03-31 10:00 UTC"),
+        ("30d", "2027-03-31 12:00 UTC"),
+    ],
+)
+def test_until_when_it_is_dismissed_is_said_as_it_was_meant(until, told):
+    assert life.told(_advice.moment(until, NOW)) == told
 
 
 @pytest.fixture
@@ -226,8 +258,6 @@ def test_a_change_comes_from_the_store(tmp_path):
     store = open_store(path)
     with pytest.raises(MoorageError, match="the store has no change of web-4beaf7d1"):
         _advice.change_of(stored, str(path))
-    import json
-
     content = json.dumps([each.wire() for each in item.spec.change]).encode()
     store.put("project-shop/web-4beaf7d1/change", content, at=NOW)
     store.close()
@@ -297,10 +327,6 @@ def test_names_are_completed(monkeypatch, params, incomplete, completed):
     began = time.monotonic()
     assert _complete.advices(SimpleNamespace(params=params), incomplete) == completed
     assert time.monotonic() - began < 2
-
-
-def followed(phase, **fields):
-    return {"phase": phase, "by": "ann", "at": "2027-03-01T12:00:00Z", **fields}
 
 
 @pytest.mark.parametrize(
@@ -386,11 +412,150 @@ async def test_a_cluster_that_there_is_not_is_named(monkeypatch):
         await _advice.require_cluster(None, "nope", None)
 
 
-def test_the_list_of_all_projects_says_which():
-    titles = [each.title for each in advice_command._columns(of_all=True)]
-    assert titles[:2] == ["Project", "Name"]
-    assert advice_command._columns(of_all=True)[0].value(advice().wire()) == "shop"
-    assert "Project" not in [each.title for each in advice_command._columns()]
+ACCOUNT = f"system:serviceaccount:project-shop:{member_account('ada')}"
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """Say who decides about an advice of a project whose member is ada, and whose kubeconfig that is."""
+    members = [{"name": "ada", "role": "owner"}, {"name": "devs", "role": "owner", "kind": "Group"}]
+    project = {"metadata": {"name": "shop"}, "spec": {"members": members}}
+    cluster = {
+        "name": "m",
+        "cluster": {"server": "https://localhost:1", "certificate-authority-data": "YQ=="},
+    }
+    context = {"name": "c", "context": {"cluster": "m", "user": "me"}}
+    config = {"current-context": "c", "contexts": [context], "clusters": [cluster]}
+    file = tmp_path / "management"
+    file.write_text(json.dumps(config))
+    monkeypatch.setenv("MOORAGE_KUBECONFIG", str(file))
+
+    def client(username):
+        async def create(_):
+            return {"status": {"userInfo": {"username": username}}}
+
+        return SimpleNamespace(create=create)
+
+    async def get_project(client, name):
+        assert name == "shop"
+        return project
+
+    @asynccontextmanager
+    async def connect(config):
+        [user] = config["users"]
+        arguments = user["user"]["exec"]["args"]
+        assert arguments[-4:] == ["--project", "shop", "--as", "ada"]
+        yield client(ACCOUNT)
+
+    monkeypatch.setattr(_kubeconfig, "get_project", get_project)
+    monkeypatch.setattr(kube_client, "connect", connect)
+
+    async def ask(username, system_user, *, user=None, admin=False):
+        monkeypatch.setattr(getpass, "getuser", lambda: system_user)
+        mine = client(username)
+        async with _advice.deciding(mine, advice(), user=user, admin=admin) as (name, theirs):
+            return name, "own" if theirs is mine else "member's"
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("username", "system_user", "flags", "decides"),
+    [
+        ("moorage-admin", "root", {}, ("moorage-admin", "own")),
+        ("moorage-admin", "ada", {}, (ACCOUNT, "member's")),
+        ("moorage-admin", "ada", {"admin": True}, ("moorage-admin", "own")),
+        ("moorage-admin", "root", {"user": "ada"}, (ACCOUNT, "member's")),
+        (ACCOUNT, "root", {}, (ACCOUNT, "own")),
+        (ACCOUNT, "root", {"user": "ada"}, (ACCOUNT, "own")),
+        ("ada", "root", {}, ("ada", "own")),
+    ],
+    ids=[
+        "the platform team on its own machine",
+        "a member on their own machine",
+        "a member who says that it is the platform team",
+        "the platform team for a member",
+        "with a member's kubeconfig",
+        "with a member's kubeconfig, who says so",
+        "with a kubeconfig of an identity provider",
+    ],
+)
+async def test_what_is_decided_is_under_the_name_of_who_decides(asked, username, system_user, flags, decides):
+    assert await asked(username, system_user, **flags) == decides
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [({"user": "bob"}, "bob is not a member of project shop"), ({"user": "ada", "admin": True}, "--as is a")],
+)
+async def test_nobody_decides_in_the_name_of_somebody_who_is_no_member(asked, flags, says):
+    with pytest.raises(MoorageError, match=says):
+        await asked("moorage-admin", "ada", **flags)
+
+
+def listed(monkeypatch, items, columns, *, of_all=False):
+    """Return what is listed on a terminal of so many columns; ``None`` is no terminal."""
+    records, names = [item.wire() for item in items], _advice_table.shortened(items)
+    monkeypatch.setattr(_output, "terminal_width", lambda: columns)
+    lines = []
+    monkeypatch.setattr(_output, "write", lines.append)
+    _output.print_table(
+        _advice_table.fitting(records, names, width=columns, of_all=of_all), records, whole=True
+    )
+    return lines
+
+
+FOUND = [
+    advice("4beaf7d11f0c9a8b7e65", state="Resolved", application=followed("Applied")),
+    advice("4beaf7d22f0c9a8b7e65", state="Open"),
+    advice("9c00007d11f0c9a8b7e6", state="Open"),
+]
+
+
+def test_the_list_fits_in_80_columns_and_its_names_can_be_copied(monkeypatch):
+    head, *lines = listed(monkeypatch, FOUND, 80)
+    assert head.split() == ["NAME", "SEVERITY", "STATE", "SUBJECT", "CODE"]
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines] == ["web-4beaf7d1", "web-4beaf7d2", "web-9c00007"]
+    assert all("sa shop/web   unused-binding" in line for line in lines), "what is long is abbreviated"
+    [_, line] = listed(monkeypatch, FOUND[2:], 80)
+    assert "ServiceAccount shop/web   unused-binding" in line
+
+
+async def test_each_name_in_the_list_is_taken_for_the_advice_that_it_is_of(monkeypatch):
+    async def advices(client, namespace):
+        return FOUND
+
+    monkeypatch.setattr(_advice, "advices", advices)
+    for line, item in zip(listed(monkeypatch, FOUND, 80)[1:], FOUND, strict=True):
+        found = await _advice.find_advice(SimpleNamespace(namespace=""), line.split()[0], "shop")
+        assert found is item
+
+
+def test_what_is_not_listed_counts_for_how_names_are_cut():
+    assert _advice_table.shortened(FOUND[:1]) == {
+        "project-shop/web-4beaf7d11f0c9a8b7e65": "web-4beaf7d",
+    }
+
+
+@pytest.mark.parametrize("columns", [None, 200])
+def test_where_there_is_room_nothing_is_left_out(monkeypatch, columns):
+    head, first, *_ = listed(monkeypatch, FOUND, columns)
+    assert head.split() == ["NAME", "SEVERITY", "STATE", "SUBJECT", "CODE", "SURE", "ADVISOR", "AGE"]
+    assert first.startswith("web-4beaf7d11f0c9a8b7e65 ")
+
+
+@pytest.mark.parametrize("columns", [72, 79, 80, 90, 100, 120])
+def test_no_line_is_longer_than_the_terminals(monkeypatch, columns):
+    assert max(map(len, listed(monkeypatch, FOUND, columns))) <= columns
+
+
+def test_the_list_of_all_projects_says_which(monkeypatch):
+    head, first, *_ = listed(monkeypatch, FOUND, None, of_all=True)
+    assert head.split()[:2] == ["PROJECT", "NAME"]
+    assert first.startswith("shop ")
+    assert "PROJECT" not in listed(monkeypatch, FOUND, None)[0]
 
 
 def test_one_object_is_one_object():
@@ -425,3 +590,23 @@ def test_what_is_done_is_not_called_half_done(capsys):
     with advice_apply.half_done("web-1") as progress:
         progress("deleted RoleBinding shop/web")
     assert capsys.readouterr().err == "deleted RoleBinding shop/web\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (
+            {"state": "Applied", "application": {**followed("Applied"), "by": "moorage:auto"}},
+            "applied by the platform",
+        ),
+        ({"state": "Applied", "application": followed("Applied")}, "applied"),
+        ({"state": "Open", "application": followed("Applied", harm="killed")}, "open, did harm"),
+        ({"state": "Open", "application": followed("Reverted", harm="killed")}, "open, taken back"),
+    ],
+)
+def test_it_is_said_who_applied_it_and_that_what_did_harm_is_taken_back(status, told):
+    assert _describe_advice.state({"status": status}) == told
+
+
+def test_who_is_no_person_is_the_platform():
+    assert [person(user) for user in ("moorage:auto", "moorage:operator")] == ["the platform"] * 2

@@ -8,8 +8,7 @@ import pytest
 
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.cli._live import Board, Row, State
-from moorage.cli._wait import cluster_rows, is_settled, parse_duration
-from moorage.errors import MoorageError
+from moorage.cli._wait import cluster_rows, is_settled
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -140,19 +139,6 @@ def test_nodes_that_are_to_be_replaced_are_counted():
 def test_a_pool_is_not_done_while_an_old_node_is_there():
     rows = {row.name: row for row in cluster_rows(cluster(ready=3, up_to_date=3, total=4))}
     assert rows["pool workers"] == Row("pool workers", "3 of 3 ready, 1 to be replaced", indent=1)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h", 3600), ("5", 5), ("0.5m", 30)]
-)
-def test_durations(text, seconds):
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "m", "-5s", "10 m", "1d"])
-def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(MoorageError, match="is not a duration"):
-        parse_duration(text)
 
 
 class Clock:

@@ -53,7 +53,7 @@ def look(content: Object, table: Table) -> Iterator[Sighting]:
 
 def _written(content: Object, thing: str, table: Table) -> Iterator[Sighting]:
     times: dict[str, str] = {}
-    last = _last_applied(content)
+    last = last_applied(content)
     for entry in metadata_of(content).get("managedFields") or ():
         manager, version = str(entry.get("manager", "")), str(entry.get("apiVersion", ""))
         api = _going(version, str(content.get("kind")), table)
@@ -99,7 +99,8 @@ def _going(api_version: str, kind: str, table: Table) -> Api | None:
     return api if api is not None and api.goes else None
 
 
-def _last_applied(content: Object) -> Mapping[str, Any] | None:
+def last_applied(content: Object) -> Mapping[str, Any] | None:
+    """Return the manifest that kubectl applied last, as it has noted it; nothing where there is none."""
     annotations = metadata_of(content).get("annotations")
     text = annotations.get(LAST_APPLIED) if isinstance(annotations, Mapping) else None
     if not isinstance(text, str):

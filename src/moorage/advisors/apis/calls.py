@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from moorage.advisors.advice import Location
-from moorage.advisors.apis.counting import PROBLEMS, SLOTS, Call, Calls, Counter, Times
+from moorage.advisors.apis.counting import SLOTS, Call, Calls, Counter, Times
 from moorage.advisors.apis.model import How, Seen, Sighting
 from moorage.advisors.apis.table import Api, Name, Table
-from moorage.advisors.apis.versions import KUBERNETES, parse
+from moorage.advisors.apis.versions import parse
+from moorage.advisors.auditlogs.lines import PROBLEMS
 from moorage.advisors.auditlogs.processes import Logs
 from moorage.advisors.auditlogs.tally import Tally
 from moorage.reports.words import counted
@@ -23,6 +24,11 @@ _OWN_USERS: Final = frozenset(
 _OWN_AGENTS: Final = ("kube-controller-manager/", "kube-apiserver/", "kube-scheduler/", "kubelet/")
 _OWN_NAMESPACE: Final = f"{ACCOUNT}kube-system:"
 _NODE: Final = "system:node:"
+_PLATFORM: Final = frozenset(
+    f"moorage:{name}" for name in ("advisor", "auto", "cluster-api", "gatekeeper", "kwok", "operator")
+)
+"""Members are users of ``moorage:``, too, and their own."""
+
 _SHOWN: Final = 5
 
 
@@ -64,7 +70,7 @@ def as_seen(calls: Calls, table: Table, *, sources: Sequence[str]) -> Seen:
     own: dict[str, int] = {}
     for call, times in calls.seen.items():
         api = _api(call, table)
-        if api.project == KUBERNETES and _is_own(call):
+        if _is_own(call):
             own[call.username] = own.get(call.username, 0) + times.count
             continue
         _, known = found.setdefault((api.name, call.username, call.agent), (api, Times()))
@@ -117,8 +123,11 @@ def _api(call: Call, table: Table) -> Api:
 
 
 def _is_own(call: Call) -> bool:
-    """Say whether this is a part of Kubernetes, which goes with the version that is to go."""
-    if call.username in _OWN_USERS or call.username.startswith(_NODE):
+    """Say whether this is a part of Kubernetes or of the platform, which moves on by itself.
+
+    Those that look after all objects of whatever kind ask for the version that the API server prefers.
+    """
+    if call.username in _OWN_USERS | _PLATFORM or call.username.startswith(_NODE):
         return True
     return call.username.startswith(_OWN_NAMESPACE) and call.agent.startswith(_OWN_AGENTS)
 

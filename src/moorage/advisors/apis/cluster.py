@@ -16,15 +16,13 @@ from moorage.advisors.apis import applied
 from moorage.advisors.apis.crds import apis_of, stored
 from moorage.advisors.apis.metrics import read_metrics
 from moorage.advisors.apis.model import Object, Seen
+from moorage.advisors.apis.objects import wanted
 from moorage.advisors.apis.releases import SELECTOR, read_releases
 from moorage.advisors.apis.table import Table
 from moorage.errors import MoorageError
 from moorage.toolchain.kubectl import kubectl
 
 _CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
-_ADMISSION: Final = "admissionregistration.k8s.io"
-_TOO_MANY: Final = frozenset({"events"})
-"""Resources that are not looked through: there are many, and they are gone within hours."""
 
 
 class ClusterError(MoorageError):
@@ -98,18 +96,6 @@ def read_cluster(context: str, kubeconfig: str, table: Table) -> Seen:
     for part in _guarded(unread, lambda: cluster.ask("get", "--raw", "/metrics")):
         seen += Seen(tuple(read_metrics(part, table)))
     return seen + Seen(unread=tuple(unread))
-
-
-def wanted(resources: set[str], table: Table) -> list[str]:
-    """Return which resources are looked through: those that have, or had elsewhere, a version that goes."""
-    found = set()
-    for api in table:
-        if not api.goes or not api.resource or api.resource in _TOO_MANY:
-            continue
-        groups = {api.name.group, api.replacement.group if api.replacement else api.name.group}
-        found |= {f"{api.resource}.{group}" if group else api.resource for group in groups}
-    found |= {each for each in resources if each.endswith(f".{_ADMISSION}")}
-    return sorted(found & resources)
 
 
 def _objects(cluster: Cluster, resources: list[str], table: Table, unread: list[str]) -> Seen:

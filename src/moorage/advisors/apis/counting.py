@@ -9,21 +9,22 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from moorage.advisors.apis.table import Table
+from moorage.advisors.auditlogs.lines import BrokenLineError, LineCounter
 from moorage.advisors.auditlogs.tally import Tally
 from moorage.advisors.auditlogs.users import decode_user
-from moorage.advisors.permissions.events import BrokenLineError, unwrapped
 
 SLOTS: Final = 1 << 20
 """How many audit IDs are remembered: 8 MiB."""
 
-PROBLEMS: Final = 5
 MOST: Final = 20_000
 """How many different calls are kept apart; beyond that, user agents are not."""
 
 OTHER: Final = "\N{HORIZONTAL ELLIPSIS}"
 """In place of a user agent: there are too many to tell apart."""
 
-_MOST_NAMESPACES: Final = 10
+MOST_NAMESPACES: Final = 10
+"""How many namespaces are told of a call; of one in more, none."""
+
 _COMPLETE: Final = frozenset({"ResponseComplete", "Panic"})
 _STARTED: Final = "ResponseStarted"
 _MASK: Final = SLOTS - 1
@@ -124,7 +125,7 @@ class Times:
     def some_namespaces(self) -> list[str]:
         """Return the namespaces, if they are few."""
         found = sorted(self.namespaces - {""})
-        return found if len(found) <= _MOST_NAMESPACES else []
+        return found if len(found) <= MOST_NAMESPACES else []
 
 
 class Calls(NamedTuple):
@@ -137,7 +138,7 @@ class Calls(NamedTuple):
     problems: list[str]
 
 
-class Counter:
+class Counter(LineCounter[_Event]):
     """Counts events, one block of whole lines at a time.
 
     Args:
@@ -146,68 +147,30 @@ class Counter:
     """
 
     def __init__(self, table: Table, remembered: MutableSequence[int]) -> None:
-        self.tally = Tally()
-        self.problems: list[str] = []
-        self._going = {
-            (api.name.group, api.name.version, api.resource) for api in table if api.goes and api.resource
-        }
+        super().__init__(_DECODER)
+        self._going = table.called
         self._remembered = remembered
         self._seen: dict[Call, Times] = {}
         self._first = self._last = ""
 
-    def block(self, lines: bytes, *, source: str, offset: int) -> None:
-        """Count the events of a block of whole lines.
-
-        Args:
-            lines: the block.
-            source: where it is from, for what is told of broken lines.
-            offset: where in the source it begins.
-        """
-        self.tally.bytes += len(lines)
-        try:
-            events = _DECODER.decode_lines(lines)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            events = None
-        if events is not None and all(event.stage for event in events):
-            self._count(events)
-            return
-        for line in lines.split(b"\n"):
-            begin, offset = offset, offset + len(line) + 1
-            if line and not line.isspace():
-                self._line(line, f"{source}, byte {begin:,}")
-
-    def problem(self, said: str) -> None:
-        """Keep what is told of a line, if not too many are told already."""
-        if len(self.problems) < PROBLEMS:
-            self.problems.append(said)
+    def converted(self, content: dict[str, Any]) -> _Event:
+        """Return an event that was in a line as one."""
+        return _converted(content)
 
     def result(self) -> Calls:
         """Return what was counted."""
         return Calls(self._seen, self._first, self._last, self.tally, self.problems)
 
-    def _line(self, line: bytes, where: str) -> None:
-        try:
-            event = _DECODER.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            event = None
-        if event is not None and event.stage:
-            self._count([event])
-            return
-        try:
-            found = [_converted(content) for content in unwrapped(line)]
-        except BrokenLineError as error:
-            self.tally.corrupt += 1
-            self.problem(f"{where}: {error}")
-            return
-        if not found:
-            self.tally.foreign += 1
-        self._count(found)
-
-    def _count(self, events: list[_Event]) -> None:
+    def count(self, events: list[_Event]) -> bool:
+        """Count events; say whether all of them were such."""
         going, tally, first, last = self._going, self.tally, self._first, self._last
+        plain = True
         for event in events:
             if event.stage in _COMPLETE:
                 tally.events += 1
+            elif not event.stage:
+                plain = False
+                continue
             else:
                 tally.stages += 1
                 if event.stage != _STARTED:
@@ -225,6 +188,7 @@ class Counter:
             ):
                 self._see(event, ref, at)
         self._first, self._last = first, last
+        return plain
 
     def _see(self, event: _Event, ref: _Ref, at: str) -> None:
         user = event.impersonatedUser or decode_user(bytes(event.user), _USER, _NOBODY)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from moorage.advisors.advice import Location
 from moorage.advisors.apis.model import How, Object, Sighting
 from moorage.advisors.apis.table import Api, Name, Table
 from moorage.manifests.model import metadata_of, title_of
+
+_VERSION: Final = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 
 
 def apis_of(crds: Iterable[Object]) -> Iterator[Api]:
@@ -16,7 +19,7 @@ def apis_of(crds: Iterable[Object]) -> Iterator[Api]:
     for crd in crds:
         spec = crd["spec"]
         kind, group, plural = spec["names"]["kind"], spec["group"], spec["names"]["plural"]
-        storage = _storage(spec)
+        staying = _staying(spec)
         for version in spec["versions"]:
             if version.get("served") and not version.get("deprecated"):
                 continue
@@ -26,7 +29,7 @@ def apis_of(crds: Iterable[Object]) -> Iterator[Api]:
                 spec.get("scope") == "Namespaced",
                 deprecated=() if version.get("deprecated") else None,
                 removed=None if version.get("served") else (),
-                replacement=None if storage == version["name"] else Name(f"{group}/{storage}", kind),
+                replacement=Name(f"{group}/{staying}", kind) if staying else None,
                 project=str(metadata_of(crd).get("name")),
                 said=str(version.get("deprecationWarning") or ""),
             )
@@ -54,6 +57,25 @@ def stored(crds: Iterable[Object], table: Table) -> Iterator[Sighting]:
                 evidence={"storedVersions": list(status["storedVersions"]), "storageVersion": storage},
                 field="status.storedVersions",
             )
+
+
+def _staying(spec: Mapping[str, Any]) -> str:
+    """Return the version to use: that of the storage, if it stays; or the highest that does."""
+    staying = [
+        version["name"]
+        for version in spec["versions"]
+        if version.get("served") and not version.get("deprecated")
+    ]
+    storage = _storage(spec)
+    return storage if storage in staying else max(staying, key=_rank, default="")
+
+
+def _rank(version: str) -> tuple[int, int, int]:
+    """Order versions as Kubernetes does: stable after beta after alpha, and all of these after others."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        return (-1, 0, 0)
+    return ({None: 2, "beta": 1, "alpha": 0}[match[2]], int(match[1]), int(match[3] or 0))
 
 
 def _storage(spec: Mapping[str, Any]) -> str:

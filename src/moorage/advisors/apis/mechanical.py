@@ -30,11 +30,13 @@ class Conversion:
         content: the object in the new version; ``None`` where it takes a person.
         ground: on what ground it is the same; or why there is none.
         attention: fields that mean something else now, or need a value.
+        was: those of its fields that this rests on, as they were; ``None`` where that is not said.
     """
 
     content: Object | None
     ground: str
     attention: tuple[str, ...] = ()
+    was: Object | None = None
 
 
 def convert(content: Object, api: Api, changes: Changes) -> Conversion:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from moorage.advisors.apis.table import Api, Table
+from moorage.advisors.apis.versions import KUBERNETES, Version
 
 Path = tuple[str | int, ...]
 
@@ -20,6 +21,28 @@ _RULES: Final = {
 }
 _ADMISSION: Final = "admissionregistration.k8s.io/"
 _ALL: Final = "*"
+_TOO_MANY: Final = frozenset({"events"})
+"""Resources that are not looked through: there are many, and they are gone within hours."""
+
+
+def wanted(resources: Collection[str], table: Table, *, since: Version = ()) -> list[str]:
+    """Return which resources are looked through: those that have, or had elsewhere, a version that goes.
+
+    Args:
+        resources: what can be listed, as ``deployments.apps``.
+        table: what is known.
+        since: the oldest Kubernetes that a cluster may have had; what went before nobody can have used.
+    """
+    found = set()
+    for api in table:
+        if not api.goes or not api.resource or api.resource in _TOO_MANY:
+            continue
+        if api.project == KUBERNETES and api.removed is not None and api.removed <= since:
+            continue
+        groups = {api.name.group, api.replacement.group if api.replacement else api.name.group}
+        found |= {f"{api.resource}.{group}" if group else api.resource for group in groups}
+    found |= {each for each in resources if each.endswith(f".{_ADMISSION[:-1]}")}
+    return sorted(found & set(resources))
 
 
 def own(content: Mapping[str, Any], table: Table) -> Api | None:

@@ -16,6 +16,7 @@ from moorage.reports.findings import Action, Severity
 
 ADVISOR: Final = "apis"
 _AHEAD: Final = 1
+_NOT_JUDGED: Final = "not judged: "
 
 Converter = Callable[[Sighting], Conversion | None]
 
@@ -99,6 +100,11 @@ def exit_code(advice: Advice, seen: Seen, *, strict: bool) -> ExitCode:
     return ExitCode.FINDINGS if any(True for _ in wanted) else ExitCode.OK
 
 
+def judged(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return notes without those of what could not be judged."""
+    return tuple(note for note in notes if not note.startswith(_NOT_JUDGED))
+
+
 def _order(sighting: Sighting) -> tuple[Any, ...]:
     return (
         sighting.api.name, sighting.how, sighting.thing, sighting.parts, sighting.who,
@@ -115,7 +121,7 @@ def _worst_first(finding: Finding) -> tuple[Any, ...]:
 
 def _finding(sighting: Sighting, state: State, convert: Converter, table: Table) -> Finding:
     api, removed = sighting.api, state is State.REMOVED
-    conversion = convert(sighting) if sighting.content is not None else None
+    conversion = convert(sighting)
     severity, consequence = _REMOVED[sighting.how]
     if not removed:
         severity = Severity.LOW
@@ -203,12 +209,12 @@ def _change(conversion: Conversion | None) -> tuple[Change, ...]:
     metadata = conversion.content.get("metadata")
     if not isinstance(metadata, Mapping) or not metadata.get("name"):
         return ()  # one that is named by the server cannot be applied
-    return (Change(Action.APPLY, conversion.content),)
+    return (Change(Action.APPLY, conversion.content, conversion.was),)
 
 
 def _unread(unread: Iterable[str]) -> Iterator[str]:
     for problem in dict.fromkeys(unread):
-        yield f"not judged: {problem}"
+        yield f"{_NOT_JUDGED}{problem}"
 
 
 def _beyond(targets: Targets, table: Table) -> Iterator[str]:

@@ -141,6 +141,13 @@ class Table:
         return frozenset(api.project for api in self) - {KUBERNETES}
 
     @cached_property
+    def called(self) -> frozenset[tuple[str, str, str]]:
+        """What is asked for by whoever uses a version that goes: group, version, resource."""
+        return frozenset(
+            (api.name.group, api.name.version, api.resource) for api in self if api.goes and api.resource
+        )
+
+    @cached_property
     def going(self) -> re.Pattern[str]:
         """Finds the ``apiVersion`` of anything that goes, in any text."""
         words = {re.escape(api.name.api_version) for api in self if api.goes}

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from lightkube import AsyncClient
 
 from moorage.advisors.advice import Change
+from moorage.advisors.applying import writers
 from moorage.advisors.applying.images import Images, Position, content, plain
 from moorage.advisors.applying.plan import (
     ApplyError,
     Doing,
     Step,
-    Target,
     back,
     forward,
     require_open,
@@ -27,24 +27,20 @@ from moorage.advisors.applying.plan import (
     require_unchanged,
 )
 from moorage.advisors.applying.record import FIELD_MANAGER, finish, record
+from moorage.advisors.applying.restored import with_age
+from moorage.advisors.applying.single import create_object, kind_of, live_object, replace_object
+from moorage.advisors.applying.trying import read_target, try_step
 from moorage.advisors.keeping import life
-from moorage.api.advice import Advice, AdviceStatus, Application, ApplicationPhase
-from moorage.kube.discovery import delete_exactly, served_kind
+from moorage.api.advice import Advice, AdviceStatus, Application, ApplicationPhase, Watch
+from moorage.kube.discovery import delete_exactly
 from moorage.kube.kinds import Kind, Object
 from moorage.kube.objects import (
     CONFLICT,
     FAILED,
-    FORBIDDEN,
-    NOT_FOUND,
     apply,
-    create,
-    explain,
-    get,
     is_status,
 )
-from moorage.reports.findings import Action
 
-_TRIED: Final = "-moorage-try"
 _TRIES: Final = 10
 
 Progress = Callable[[str], None]
@@ -99,9 +95,9 @@ async def prepare(person: Person, advice: Advice, change: Sequence[Change]) -> P
     if application is not None and application.phase is ApplicationPhase.APPLYING:
         return Prepared(tuple(map(Step.read, application.steps)), resumed=True)
     require_open(advice, change, me=person.name, called=person.called)
-    targets = [await _target(person.inside, each) for each in change]
+    targets = [await read_target(person.inside, each) for each in change]
     require_unchanged(targets)
-    tried = [await _try(person.inside, target, targets) for target in targets]
+    tried = [await try_step(person.inside, target, targets) for target in targets]
     steps = _remembering([step for step, _ in tried], application)
     require_room(steps)
     return Prepared(steps, tuple(note for _, note in tried if note))
@@ -110,24 +106,52 @@ async def prepare(person: Person, advice: Advice, change: Sequence[Change]) -> P
 def _remembering(steps: Sequence[Step], application: Application | None) -> tuple[Step, ...]:
     """Return steps with how their objects were before the advice was followed for the first time.
 
-    Somebody may have put back a part of the change. What still is as we made it was not so before.
+    Somebody may have put back a part of the change: what still is as we made it was not so before. And what
+    was taken back is as old as it was before that.
     """
-    if application is None or application.phase is not ApplicationPhase.APPLIED:
+    if application is None:
         return tuple(steps)
-    earlier = {step.name: step for step in map(Step.read, application.steps)}
+    earlier = {step.name: step.images for step in map(Step.read, application.steps)}
     return tuple(
-        replace(step, images=Images(old.images.before, step.images.after))
-        if (old := earlier.get(step.name)) is not None
-        and old.images.position(step.images.before) is Position.AFTER
+        replace(step, images=Images(_first(step.images, images, application.phase), step.images.after))
+        if (images := earlier.get(step.name)) is not None
         else step
         for step in steps
     )
 
 
+def _first(images: Images, earlier: Images, phase: ApplicationPhase) -> Object | None:
+    """Return how an object was before the advice was followed for the first time.
+
+    When the advice says something else by now, that is a new beginning: what stands is what was before.
+    """
+    live = images.before
+    is_made = phase is ApplicationPhase.APPLIED and earlier.position(live) is Position.AFTER
+    if is_made and Images(earlier.before, images.after).position(live) is Position.AFTER:
+        return earlier.before
+    if phase is ApplicationPhase.REVERTED and live is not None and earlier.before is not None:
+        return with_age([live], [earlier.before])[0]
+    return live
+
+
 async def follow(
-    person: Person, advice: Advice, prepared: Prepared, *, now: datetime, progress: Progress
+    person: Person,
+    advice: Advice,
+    prepared: Prepared,
+    *,
+    now: datetime,
+    progress: Progress,
+    watch: Watch | None = None,
 ) -> AdviceStatus:
     """Follow an advice; return what has become of it.
+
+    Args:
+        person: who follows it.
+        advice: which one.
+        prepared: what is to be done.
+        now: the time.
+        progress: is told what was done.
+        watch: how it will be watched, by whoever looks after it; written down with the rest.
 
     Raises:
         ApplyError: somebody else changes the same objects, or decides about the same advice.
@@ -136,24 +160,24 @@ async def follow(
     steps = prepared.steps
     status = advice.status or AdviceStatus()
     if not prepared.resumed:
-        begun = _application(ApplicationPhase.APPLYING, person, steps, now)
+        begun = _application(ApplicationPhase.APPLYING, person, steps, now, watch=watch)
         await record(person.management, advice, life.applied(status, begun, now=now))
         progress("written down what there is now")
     for step in steps:
-        kind = await _kind(person.inside, step.object)
+        kind = await kind_of(person.inside, step.object)
 
         def say(doing: Doing, name: str = step.name) -> None:
             progress(f"{_SAID[doing]} {name}")
 
         await _settle(person.inside, kind, step, forward, _do, say)
-    done = _application(ApplicationPhase.APPLIED, person, steps, now)
+    done = _application(ApplicationPhase.APPLIED, person, steps, now, watch=watch)
     return await finish(person.management, advice, done, now)
 
 
 async def undo(person: Person, advice: Advice, *, now: datetime, progress: Progress) -> AdviceStatus:
     """Bring all objects back to how they were before an advice was followed, the last first.
 
-    Fields that the change was not about stay as they are now.
+    Fields that the change was not about stay as they are now. What harm it did is remembered.
 
     Raises:
         ApplyError: there is nothing to undo, or somebody else has changed the same fields since.
@@ -167,10 +191,10 @@ async def undo(person: Person, advice: Advice, *, now: datetime, progress: Progr
             hint="`moorage advice list --state applied` shows what was",
         )
     steps = [Step.read(step) for step in application.steps]
-    kinds = [await _kind(person.inside, step.object) for step in steps]
+    kinds = [await kind_of(person.inside, step.object) for step in steps]
     # All are looked at before the first is touched: half of it would be worse than nothing.
     for step, kind in zip(steps, kinds, strict=True):
-        back(step, await _live(person.inside, kind, step.object))
+        back(step, await live_object(person.inside, kind, step.object))
     if application.phase is not ApplicationPhase.REVERTING:
         begun = _application(ApplicationPhase.REVERTING, person, steps, now, harm=application.harm)
         await record(person.management, advice, life.applied(status, begun, now=now))
@@ -181,7 +205,7 @@ async def undo(person: Person, advice: Advice, *, now: datetime, progress: Progr
             progress(f"{_UNSAID[doing]} {name}")
 
         await _settle(person.inside, kind, step, back, _undo, say)
-    done = _application(ApplicationPhase.REVERTED, person, steps, now)
+    done = _application(ApplicationPhase.REVERTED, person, steps, now, harm=application.harm)
     return await finish(person.management, advice, done, now)
 
 
@@ -213,7 +237,7 @@ async def _settle(
     matters is whether the fields of the change are still as expected.
     """
     for _ in range(_TRIES):
-        live = await _live(client, kind, step.object)
+        live = await live_object(client, kind, step.object)
         doing = decide(step, live)
         if doing is Doing.NOTHING:
             return
@@ -230,76 +254,18 @@ async def _settle(
     )
 
 
-async def _target(client: AsyncClient, change: Change) -> Target:
-    obj: Object = dict(change.content)
-    kind = await _kind(client, obj)
-    return Target(change, kind, await _live(client, kind, obj))
-
-
-async def _try(client: AsyncClient, target: Target, targets: Sequence[Target]) -> tuple[Step, str]:
-    """Ask the API server what would become of a step, without doing it."""
-    change, kind, live = target.change, target.kind, target.live
-    obj: Object = dict(change.content)
-    if change.action is Action.DELETE:
-        if live is not None:
-            await delete_exactly(client, kind, live, dry_run=True)
-        return Step(change.action, obj, Images(live, None)), ""
-    images = Images(live, obj)
-    note = ""
-    try:
-        if live is None:
-            after = await _create(client, kind, obj, dry_run=True)
-        elif images.replaces:
-            # In its own name it is there already; whether it may be, another name tells as well.
-            tried = {**obj, "metadata": {**obj["metadata"], "name": f"{obj['metadata']['name']}{_TRIED}"}}
-            await delete_exactly(client, kind, live, dry_run=True)
-            after = await _create(client, kind, tried, dry_run=True)
-            after = {**after, "metadata": {**after["metadata"], "name": obj["metadata"]["name"]}}
-        else:
-            note = await _owners(client, kind, obj, change.name)
-            after = await apply(client, kind, obj, field_manager=FIELD_MANAGER, dry_run=True)
-    except FAILED as error:
-        if not _comes_with(error, obj, targets):
-            raise
-        after = obj  # it needs what an earlier step makes, and is asked about again when that is there
-    return Step(change.action, obj, Images(live, content(plain(after)))), note
-
-
-def _comes_with(error: BaseException, obj: Object, targets: Sequence[Target]) -> bool:
-    """Say whether a binding is refused only because its role is not there yet, and will be."""
-    role = obj.get("roleRef")
-    if role is None or not (is_status(error, NOT_FOUND) or is_status(error, FORBIDDEN)):
-        return False
-    return any(
-        each.live is None
-        and (each.kind.kind, each.change.content["metadata"]["name"]) == (role["kind"], role["name"])
-        for each in targets
-    )
-
-
-async def _owners(client: AsyncClient, kind: Kind, obj: Object, name: str) -> str:
-    """Say who else holds the fields of a change: what they put back, they put back."""
-    try:
-        await apply(client, kind, obj, field_manager=FIELD_MANAGER, force=False, dry_run=True)
-    except FAILED as error:
-        if not is_status(error, CONFLICT):
-            raise
-        owners = sorted({part.split('"')[1] for part in explain(error).split("conflict")[1:] if '"' in part})
-        who = ", ".join(owners) or "somebody else"
-        return f"{name}: {who} also writes these fields; change its source, too, or it will put them back"
-    return ""
-
-
 async def _do(client: AsyncClient, kind: Kind, step: Step, doing: Doing, live: Object | None) -> None:
     match doing:
         case Doing.DELETE if live is not None:
             await delete_exactly(client, kind, live)
+        case Doing.PATCH if live is not None and writers.told(step.object):
+            await replace_object(client, kind, writers.written(plain(live), step.object, step.images.before))
         case Doing.PATCH if live is not None:
             version = {"resourceVersion": live["metadata"]["resourceVersion"]}
             wanted = {**step.object, "metadata": {**step.object["metadata"], **version}}
             await apply(client, kind, wanted, field_manager=FIELD_MANAGER)
         case _:
-            await _create(client, kind, step.object)
+            await create_object(client, kind, step.object)
 
 
 async def _undo(client: AsyncClient, kind: Kind, step: Step, doing: Doing, live: Object | None) -> None:
@@ -308,34 +274,19 @@ async def _undo(client: AsyncClient, kind: Kind, step: Step, doing: Doing, live:
             await delete_exactly(client, kind, live)
         case Doing.PUT if live is not None:
             wanted = step.images.restored(plain(live))
-            wanted["metadata"].pop("managedFields", None)
-            await client.replace(
-                kind.resource(**wanted), field_manager=FIELD_MANAGER, **_namespace(kind, wanted)
-            )
+            await replace_object(client, kind, writers.restored(wanted, step.object, step.images.before))
         case _:
-            await _create(client, kind, content(step.images.before or step.object))
-
-
-async def _create(client: AsyncClient, kind: Kind, obj: Object, *, dry_run: bool = False) -> Object:
-    if dry_run:
-        tried: Object = await client.create(
-            kind.resource(**{"apiVersion": kind.api_version, "kind": kind.kind, **obj}),
-            field_manager=FIELD_MANAGER,
-            dry_run=True,
-            **_namespace(kind, obj),
-        )
-        return tried
-    made = await create(client, kind, obj, field_manager=FIELD_MANAGER)
-    if made is None:
-        raise ApplyError(
-            f"somebody else has made {kind.kind} {obj['metadata']['name']} just now",
-            hint="look at it, and try again",
-        )
-    return made
+            await create_object(client, kind, content(step.images.before or step.object))
 
 
 def _application(
-    phase: ApplicationPhase, person: Person, steps: Sequence[Step], now: datetime, *, harm: str = ""
+    phase: ApplicationPhase,
+    person: Person,
+    steps: Sequence[Step],
+    now: datetime,
+    *,
+    harm: str = "",
+    watch: Watch | None = None,
 ) -> Application:
     return Application(
         phase=phase,
@@ -343,25 +294,6 @@ def _application(
         at=now,
         message=", ".join(f"{step.action.value} {step.name}" for step in steps)[:512],
         harm=harm,
+        watch=watch,
         steps=[step.written() for step in steps],
     )
-
-
-async def _live(client: AsyncClient, kind: Kind, obj: Object) -> Object | None:
-    metadata = obj["metadata"]
-    found: Object | None = plain(await get(client, kind, metadata["name"], metadata.get("namespace")))
-    return found
-
-
-async def _kind(client: AsyncClient, obj: Object) -> Kind:
-    kind = await served_kind(client, obj["apiVersion"], obj["kind"])
-    if kind is None:
-        raise ApplyError(
-            f"the cluster does not serve {obj['kind']} of {obj['apiVersion']}",
-            hint="it may have been upgraded since; the advisor's next run makes the advice anew",
-        )
-    return kind
-
-
-def _namespace(kind: Kind, obj: Object) -> dict[str, Any]:
-    return {"namespace": obj["metadata"]["namespace"]} if kind.namespaced else {}

@@ -11,17 +11,19 @@ from typing import Any, Final
 
 import msgspec
 
+from moorage.advisors.applying import writers
 from moorage.kube.kinds import Object
 
 Path = tuple[str, ...]
 
+_WRITERS: Final = "managedFields"
 _SERVERS: Final = frozenset(
     {
         "creationTimestamp",
         "deletionGracePeriodSeconds",
         "deletionTimestamp",
         "generation",
-        "managedFields",
+        _WRITERS,
         "resourceVersion",
         "selfLink",
         "uid",
@@ -84,8 +86,10 @@ class Images:
 
     def _position_by_fields(self, live: Object) -> Position:
         now, delta = flat(live), self.delta()
+        # Of an object that was only written in another version, no field tells where it stands.
+        old = writers.present(live, writers.told(self.before))
         if all(_equal(path, now.get(path, _ABSENT), after) for path, (_, after) in delta.items()):
-            return Position.AFTER
+            return Position.BEFORE if old else Position.AFTER
         if all(_equal(path, now.get(path, _ABSENT), before) for path, (before, _) in delta.items()):
             return Position.BEFORE
         return Position.ELSEWHERE
@@ -118,10 +122,15 @@ def content(obj: Mapping[str, Any]) -> Object:
 
 
 def image(obj: Mapping[str, Any] | None) -> str | None:
-    """Return an object as it is written down: all of it but who wrote which field."""
+    """Return an object as it is written down: all of it but who wrote which field.
+
+    Writers that an image names (`writers.with_told`) stay.
+    """
     if obj is None:
         return None
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    metadata = {key: value for key, value in obj["metadata"].items() if key != _WRITERS}
+    if named := writers.told(obj):
+        metadata[_WRITERS] = named
     told = {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
     return json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
@@ -146,6 +155,8 @@ def agrees(live: Any, told: Any, *, at: str = "") -> bool:
     if isinstance(told, list) and at in _KEYED and _names(told) and _names(live):
         items = {item["name"]: item for item in live}
         return all(agrees(items.get(item["name"]), item) for item in told)
+    if isinstance(told, list) and at == _WRITERS:
+        return writers.agree(live, told)
     if isinstance(told, list) and at in _SETS:
         return isinstance(live, list) and bool(_canonical(live) == _canonical(told))
     return bool(live == told or (not live and told in (None, "", [])))

@@ -9,7 +9,9 @@ from enum import Enum, auto
 from typing import Final
 
 from moorage.advisors.advice import Change
+from moorage.advisors.applying import writers
 from moorage.advisors.applying.images import Images, Position, agrees, content, image
+from moorage.advisors.keeping import life
 from moorage.advisors.keeping.written import difference
 from moorage.api.advice import IMAGE_MAX, Advice, AdviceState, ApplicationPhase, AppliedStep
 from moorage.errors import MoorageError
@@ -133,7 +135,7 @@ def _dismissal(advice: Advice, me: str, called: Callable[[str], str]) -> str:
     if dismissal is None:
         return "was dismissed"
     who = "you" if dismissal.by == me else called(dismissal.by)
-    until = f" (until {dismissal.until:%Y-%m-%d %H:%M} UTC)" if dismissal.until is not None else ""
+    until = f" until {life.told(dismissal.until)}" if dismissal.until is not None else ""
     return f"was dismissed by {who}{until}: {dismissal.reason}"
 
 
@@ -250,5 +252,9 @@ def _only(live: Object, was: object) -> Object | None:
 
 def _part(live: object, was: object) -> object:
     if isinstance(live, dict) and isinstance(was, dict):
-        return {key: _part(live[key], value) for key, value in was.items() if key in live}
+        return {
+            key: writers.brief(live[key], value) if key == "managedFields" else _part(live[key], value)
+            for key, value in was.items()
+            if key in live
+        }
     return live

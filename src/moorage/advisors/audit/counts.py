@@ -6,17 +6,18 @@ process at a time writes the counts of a cluster; any number read them.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 
-from moorage.advisors.audit import schema
+from moorage.advisors.apis.counting import Call, Times
+from moorage.advisors.audit import called, schema
 from moorage.advisors.audit.folding import DENIALS, Denial, Folded
+from moorage.advisors.audit.rows import AT_ONCE, digest, first_day, parts, put, room_for, text_of
 from moorage.advisors.evidence import migrate, reading, upsert, writing
 from moorage.advisors.permissions.model import Request, Tally, Usage, Who
 from moorage.advisors.permissions.store import Store
@@ -30,7 +31,6 @@ _DIGESTS_FOR: Final = timedelta(minutes=30)
 """How long an API server may go on sending the same list again; it gives up much sooner."""
 
 _NAMES_FOR: Final = timedelta(days=1)
-_AT_ONCE: Final = 400
 _json: Final = msgspec.json.Encoder().encode
 _names: Final = msgspec.json.Decoder(dict[str, list[Any]]).decode
 _what: Final = msgspec.json.Decoder(tuple[str, str, str, str, str, int]).decode
@@ -46,11 +46,15 @@ class Signal:
         since: since when the cluster's events come in.
         changes: grows when roles, bindings or ServiceAccounts are written.
         denials: grows when somebody is refused something.
+        deprecated: grows when somebody begins to call something in a version that goes.
+        followed: grows when somebody follows an advice, or takes one back.
     """
 
     since: datetime
     changes: int
     denials: int
+    deprecated: int = 0
+    followed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,9 @@ class Counts:
                 "folded": now,
                 "digests": folded.digests,
             }
-            new = connection.execute(upsert(connection, schema.segments).values(row).on_conflict_do_nothing())
-            if not new.rowcount:
+            new = upsert(connection, schema.segments).values(row).on_conflict_do_nothing()
+            # Not by the number of rows: psycopg does not tell it of an INSERT.
+            if connection.execute(new.returning(schema.segments.c.segment)).first() is None:
                 return False
             # Before anything is read: this row is what another writer would wait for.
             connection.execute(
@@ -105,11 +110,18 @@ class Counts:
                 .values(
                     changes=schema.clusters.c.changes + int(folded.changes),
                     denials=schema.clusters.c.denials + int(bool(folded.denials)),
+                    followed=schema.clusters.c.followed + int(folded.followed),
                 )
             )
             left_out = self._add_uses(connection, cluster, day, folded)
             left_out += self._add_denials(connection, cluster, day, folded)
             self._add_day(connection, cluster, day, folded, left_out)
+            if news := called.add(connection, cluster, day, folded.calls):
+                connection.execute(
+                    update(schema.clusters)
+                    .where(schema.clusters.c.cluster == cluster)
+                    .values(deprecated=schema.clusters.c.deprecated + news)
+                )
         return True
 
     def has(self, cluster: str, segment: str) -> bool:
@@ -130,13 +142,13 @@ class Counts:
         """Return how far each cluster is."""
         with reading(self._database) as connection:
             return {
-                row.cluster: Signal(row.since, row.changes, row.denials)
+                row.cluster: Signal(row.since, row.changes, row.denials, row.deprecated, row.followed)
                 for row in connection.execute(select(schema.clusters))
             }
 
     def usage(self, cluster: str, *, since: datetime) -> Usage:
         """Return what was used in a cluster since a time, and perhaps for a day before it."""
-        first = _first_day(since)
+        first = first_day(since)
         store, tally, named = Store(), Tally(), set[str]()
         with reading(self._database) as connection:
             whos = self._users(connection, cluster)
@@ -162,12 +174,17 @@ class Counts:
             sources=(SOURCE,),
         )
 
+    def calls(self, cluster: str, *, since: datetime) -> dict[Call, Times]:
+        """Return who has called what in a version that goes since a time; counts are of whole days."""
+        with reading(self._database) as connection:
+            return called.read(connection, cluster, since=since)
+
     def left_out(self, cluster: str, *, since: datetime) -> int:
         """Return how many different things were done since a time that were too many to be kept.
 
         Where there are any, nothing can be called unused.
         """
-        first, days = _first_day(since), schema.days
+        first, days = first_day(since), schema.days
         query = select(func.sum(days.c.left_out)).where(days.c.cluster == cluster, days.c.day >= first)
         with reading(self._database) as connection:
             return int(connection.execute(query).scalar() or 0)
@@ -181,7 +198,7 @@ class Counts:
         with reading(self._database) as connection:
             whos = self._users(connection, cluster)
             for row in connection.execute(query):
-                denials = [each for each in _denials(row.requests) if each.last >= _text(begin)]
+                denials = [each for each in _denials(row.requests) if each.last >= text_of(begin)]
                 if denials:
                     found.setdefault(whos[row.user], []).extend(denials)
         return [
@@ -209,7 +226,7 @@ class Counts:
         segments, users = schema.segments, schema.users
         with writing(self._database) as connection:
             gone = 0
-            for table in (schema.uses, schema.denials, schema.days):
+            for table in (schema.uses, schema.denials, schema.days, schema.calls):
                 gone += connection.execute(delete(table).where(table.c.day < last)).rowcount
             over = segments.c.folded < now - _DIGESTS_FOR
             connection.execute(update(segments).where(over, segments.c.digests != b"").values(digests=b""))
@@ -224,7 +241,7 @@ class Counts:
                 connection.execute(delete(users).where(~held[0], ~held[1]))
 
     def _enter(self, connection: Connection, cluster: str, now: datetime) -> None:
-        row = {"cluster": cluster, "since": now, "changes": 0, "denials": 0}
+        row = {"cluster": cluster, "since": now, "changes": 0, "denials": 0, "deprecated": 0, "followed": 0}
         connection.execute(upsert(connection, schema.clusters).values(row).on_conflict_do_nothing())
 
     def _users(self, connection: Connection, cluster: str) -> dict[bytes, Who]:
@@ -233,8 +250,8 @@ class Counts:
         return {row.user: Who(*_who(row.who)) for row in rows}
 
     def _add_users(self, connection: Connection, cluster: str, whos: Iterable[Who]) -> None:
-        rows = [{"cluster": cluster, "user": _digest(_told(who)), "who": _told(who)} for who in whos]
-        for part in _parts(rows):
+        rows = [{"cluster": cluster, "user": digest(_told(who)), "who": _told(who)} for who in whos]
+        for part in parts(rows):
             connection.execute(upsert(connection, schema.users).values(part).on_conflict_do_nothing())
 
     def _add_uses(self, connection: Connection, cluster: str, day: str, folded: Folded) -> int:
@@ -242,17 +259,17 @@ class Counts:
         found = folded.store.rows()
         keys = {}
         for who, bases in found:
-            user = _digest(_told(who))
+            user = digest(_told(who))
             for base, _ in bases:
                 what = _json(base)
-                keys[who, base] = (_digest(user, what), what)
+                keys[who, base] = (digest(user, what), what)
         # What was there, and then what is new: the store gives up names by all of them together.
         store, before = Store(), self._names(connection, cluster, day, [key for key, _ in keys.values()])
         for (who, base), (key, _) in keys.items():
             if key in before:
                 store.merge([(who, [(base, _names(before[key]))])], {})
         store.merge(found, {})
-        room = self._room(connection, schema.uses, cluster, day)
+        room = room_for(connection, schema.uses, cluster, day, most=ROWS)
         new = [key for key, _ in keys.values() if key not in before]
         excess = set(new[room:])
         rows, whos = [], dict[Who, None]()
@@ -267,35 +284,31 @@ class Counts:
                         "cluster": cluster,
                         "day": day,
                         "key": key,
-                        "user": _digest(_told(who)),
+                        "user": digest(_told(who)),
                         "what": what,
                         "names": _json(names),
                     }
                 )
         self._add_users(connection, cluster, whos)
-        self._put(connection, schema.uses, rows, ("names",))
+        put(connection, schema.uses, rows, ("names",))
         return len(excess)
-
-    def _room(self, connection: Connection, table: Table, cluster: str, day: str) -> int:
-        count = select(func.count()).where(table.c.cluster == cluster, table.c.day == day)
-        return max(0, ROWS - int(connection.execute(count).scalar() or 0))
 
     def _names(
         self, connection: Connection, cluster: str, day: str, keys: Sequence[bytes]
     ) -> dict[bytes, bytes]:
         table, found = schema.uses, dict[bytes, bytes]()
         query = select(table.c.key, table.c.names).where(table.c.cluster == cluster, table.c.day == day)
-        for part in _parts(keys):
+        for part in parts(keys):
             found |= {row.key: row.names for row in connection.execute(query.where(table.c.key.in_(part)))}
         return found
 
     def _add_denials(self, connection: Connection, cluster: str, day: str, folded: Folded) -> int:
         """Add what was refused; return to how many users more than are kept."""
         counted, table, rows = folded.store.denied, schema.denials, list[dict[str, Any]]()
-        room, excess, whos = self._room(connection, table, cluster, day), 0, list[Who]()
+        room, excess, whos = room_for(connection, table, cluster, day, most=ROWS), 0, list[Who]()
         query = select(table).where(table.c.cluster == cluster, table.c.day == day)
         for who in sorted({*folded.denials, *counted}):
-            key = _digest(_told(who))
+            key = digest(_told(who))
             before = connection.execute(query.where(table.c.user == key)).first()
             if before is None and room <= 0:
                 excess += 1
@@ -313,7 +326,7 @@ class Counts:
                 }
             )
         self._add_users(connection, cluster, whos)
-        self._put(connection, table, rows, ("refusals", "requests"))
+        put(connection, table, rows, ("refusals", "requests"))
         return excess
 
     def _add_day(self, connection: Connection, cluster: str, day: str, folded: Folded, left_out: int) -> None:
@@ -327,21 +340,9 @@ class Counts:
         row["left_out"] = left_out + (before.left_out if before else 0)
         if before:
             named.update(msgspec.json.decode(before.named))
-        row["named"] = msgspec.json.encode(sorted(named)[-_AT_ONCE:]).decode()
+        row["named"] = msgspec.json.encode(sorted(named)[-AT_ONCE:]).decode()
         names = ("events", "duplicates", "stages", "corrupt", "bytes", "left_out", "named")
-        self._put(connection, table, [row], names)
-
-    def _put(
-        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], changed: Sequence[str]
-    ) -> None:
-        for part in _parts(rows):
-            insert = upsert(connection, table).values(part)
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=[column.name for column in table.primary_key],
-                    set_={name: insert.excluded[name] for name in changed},
-                )
-            )
+        put(connection, table, [row], names)
 
 
 def _denials(requests: bytes) -> Iterator[Denial]:
@@ -360,25 +361,8 @@ def _latest(denials: Iterable[Denial]) -> list[Denial]:
     return sorted(together.values(), key=lambda each: each.last, reverse=True)[:DENIALS]
 
 
-def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for at in range(0, len(items), _AT_ONCE):
-        yield items[at : at + _AT_ONCE]
-
-
-def _digest(*parts: bytes) -> bytes:
-    return hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
-
-
 def _told(who: Who) -> bytes:
     return _json((who.name, who.groups))
-
-
-def _first_day(since: datetime) -> str:
-    return (since.astimezone(UTC) - timedelta(days=1)).date().isoformat()
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _is_day(text: str) -> bool:

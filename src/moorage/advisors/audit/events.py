@@ -1,8 +1,8 @@
-"""What an API server sends, cut down to what the permissions advisor needs. Pure.
+"""What an API server sends, cut down to what the advisors need. Pure.
 
-Of a request for a resource that is its authorization; no body is kept but those of access reviews, which are
-about the rights of others. The same event always becomes the same line, so that a line tells whether an event
-was there before.
+Of a request for a resource that is its authorization, and (of one in a version that goes) the version and the
+program that asks; no body is kept but those of access reviews, which are about the rights of others. The same
+event always becomes the same line, so that a line tells whether an event was there before.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from typing import Final
 
 import msgspec
 
+from moorage.advisors.apis.table import table
 from moorage.advisors.permissions.events import REVIEWS
 from moorage.errors import MoorageError
 
 _GROUP: Final = "audit.k8s.io/"
 _KIND: Final = "EventList"
 _SHOWN: Final = 200
+_WORD_MAX: Final = 253
+"""How much of a user agent is kept: whoever asks may call itself anything."""
+
+
+FOLLOWED: Final = "fieldManager=moorage-advice"
+"""In the query of a request by which somebody follows an advice, or takes one back."""
 
 
 class BatchError(MoorageError):
@@ -39,6 +46,7 @@ class _Ref(_Part):
     namespace: str = ""
     name: str = ""
     apiGroup: str = ""  # noqa: N815 - the field's name
+    apiVersion: str = ""  # noqa: N815 - the field's name
     subresource: str = ""
 
 
@@ -46,8 +54,17 @@ class _Status(_Part):
     code: int | None = 0
 
 
-class _Annotations(_Part, rename={"decision": "authorization.k8s.io/decision"}):
+class _Annotations(
+    _Part,
+    rename={
+        "decision": "authorization.k8s.io/decision",
+        "deprecated": "k8s.io/deprecated",
+        "removed": "k8s.io/removed-release",
+    },
+):
     decision: str | None = ""
+    deprecated: str | None = ""
+    removed: str | None = ""
 
 
 class _Kept(_Part):
@@ -55,6 +72,7 @@ class _Kept(_Part):
     verb: str
     auditID: str = ""  # noqa: N815 - the field's name
     requestURI: str = ""  # noqa: N815 - the field's name
+    userAgent: str | None = ""  # noqa: N815 - the field's name
     stageTimestamp: str | None = ""  # noqa: N815 - the field's name
     user: _User | None = None
     impersonatedUser: _User | None = None  # noqa: N815 - the field's name
@@ -162,4 +180,21 @@ def _lean(event: _Kept) -> None:
     if ref is None or ref.resource not in REVIEWS:
         event.requestObject = msgspec.UNSET
     named = ref is not None and bool(ref.resource) and event.verb != "create"
-    event.requestURI = "" if named else event.requestURI.partition("?")[0]
+    path, _, query = event.requestURI.partition("?")
+    follows = FOLLOWED in query and "dryRun=" not in query
+    event.requestURI = ("" if named else path) + (f"?{FOLLOWED}" if follows else "")
+    if _goes(event):
+        event.userAgent = (event.userAgent or "")[:_WORD_MAX]
+        return
+    event.userAgent = ""
+    if ref is not None:
+        ref.apiVersion = ""
+
+
+def _goes(event: _Kept) -> bool:
+    """Say whether a version is asked for that goes, as far as the API server or we know."""
+    ref, told = event.objectRef, event.annotations
+    if ref is None or not ref.resource:
+        return False
+    annotated = told is not None and told.deprecated == "true"
+    return annotated or (ref.apiGroup, ref.apiVersion, ref.resource) in table().called

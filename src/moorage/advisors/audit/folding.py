@@ -11,6 +11,9 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from moorage.advisors.apis import counting as apis
+from moorage.advisors.apis.table import table
+from moorage.advisors.audit.events import FOLLOWED
 from moorage.advisors.permissions.counting import Counter
 from moorage.advisors.permissions.events import DECODER, Event, User, user_of
 from moorage.advisors.permissions.model import RBAC, Outcome, Request, Tally, Who
@@ -23,6 +26,7 @@ DENIALS: Final = 16
 """How many different refusals of one user a segment tells in full."""
 
 _BLOCK: Final = 256
+_FOLLOWED: Final = f'?{FOLLOWED}"'.encode()
 _WORD_MAX: Final = 253
 _FORBIDDEN: Final = 403
 _REFUSED: Final = (401, _FORBIDDEN)
@@ -84,6 +88,8 @@ class Folded:
         digests: of the events that were not there before, for `Recent`.
         denials: what each user was refused: some of it, where it was very much.
         changes: whether roles, bindings or ServiceAccounts were written.
+        calls: who called what in a version that goes.
+        followed: whether an advice was followed, or taken back.
     """
 
     store: Store
@@ -91,6 +97,8 @@ class Folded:
     digests: bytes = field(repr=False)
     denials: Mapping[Who, list[Denial]]
     changes: bool
+    calls: Mapping[apis.Call, apis.Times] = field(default_factory=dict)
+    followed: bool = False
 
 
 def fold(content: bytes, recent: Recent) -> Folded:
@@ -124,6 +132,8 @@ def fold(content: bytes, recent: Recent) -> Folded:
         array("Q", new).tobytes(),
         _denials(kept),
         _changes(counter.store),
+        _calls(kept),
+        any(_FOLLOWED in line for line in kept),
     )
 
 
@@ -162,6 +172,15 @@ def _denials(lines: Iterable[bytes]) -> dict[Who, list[Denial]]:
         elif len(mine) < DENIALS:
             mine[request] = Denial(request, 1, at)
     return {who: list(mine.values()) for who, mine in found.items()}
+
+
+def _calls(lines: Iterable[bytes]) -> dict[apis.Call, apis.Times]:
+    """Count calls of versions that go; of other requests the version was not kept."""
+    counter = apis.Counter(table(), cast("MutableSequence[int]", _Slots()))
+    for line in lines:
+        if b'"apiVersion":' in line:
+            counter.block(line, source="audit events", offset=0)
+    return counter.result().seen
 
 
 def _is_denial(event: Event) -> bool:

@@ -28,6 +28,10 @@ clusters = Table(
     # How often roles, bindings or accounts were written, and how often somebody was refused something.
     Column("changes", BigInteger, nullable=False),
     Column("denials", BigInteger, nullable=False),
+    # How often somebody began to call something in a version that goes.
+    Column("deprecated", BigInteger, nullable=False, server_default="0"),
+    # How often somebody followed an advice, or took one back.
+    Column("followed", BigInteger, nullable=False, server_default="0"),
 )
 
 segments = Table(
@@ -92,12 +96,39 @@ denials = Table(
     Column("requests", LargeBinary, nullable=False),
 )
 
-OF_A_CLUSTER: Final = (clusters, segments, days, users, uses, denials)
+calls = Table(
+    "audit_call",
+    metadata,
+    Column("cluster", String(NAME_MAX), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    # A digest of `what`.
+    Column("key", LargeBinary(16), primary_key=True),
+    # Group, version, resource, user, user agent, the release in which it is removed: JSON.
+    Column("what", LargeBinary, nullable=False),
+    # How often, how often in vain, first, last, verbs, namespaces: JSON.
+    Column("times", LargeBinary, nullable=False),
+)
+"""Who called what in a version that goes."""
+
+_FIRST: Final = (clusters, segments, days, users, uses, denials)
+
+OF_A_CLUSTER: Final = (*_FIRST, calls)
 """All of them: each row is a cluster's."""
 
 
 def _first(connection: sqlalchemy.Connection) -> None:
-    metadata.create_all(connection, tables=OF_A_CLUSTER)
+    metadata.create_all(connection, tables=_FIRST)
 
 
-MIGRATIONS: Final = (_first,)
+def _second(connection: sqlalchemy.Connection) -> None:
+    """Add the calls, and two counters; the first step makes tables as they are today."""
+    calls.create(connection, checkfirst=True)
+    columns = {column["name"] for column in sqlalchemy.inspect(connection).get_columns(clusters.name)}
+    for name in ("deprecated", "followed"):
+        if name not in columns:
+            connection.exec_driver_sql(
+                f"ALTER TABLE {clusters.name} ADD COLUMN {name} BIGINT NOT NULL DEFAULT 0"
+            )
+
+
+MIGRATIONS: Final = (_first, _second)

@@ -76,6 +76,22 @@ def open_sources(paths: Sequence[str]) -> list[Source]:
     return list(opened.values())
 
 
+def require_readable(paths: Sequence[str]) -> None:
+    """See that files and folders that were named are there, and may be read; nothing of them is read.
+
+    Raises:
+        LogError: one is not.
+    """
+    for path in paths:
+        if path == STDIN:
+            continue
+        place = Path(path)
+        if not place.exists():
+            raise LogError(f"{path}: there is no such file or folder")
+        if not os.access(place, os.R_OK):
+            raise LogError(f"{path}: permission denied")
+
+
 def close(sources: Sequence[Source]) -> None:
     """Close what was opened."""
     for source in sources:

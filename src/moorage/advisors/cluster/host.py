@@ -1,4 +1,4 @@
-"""Where a cluster's events are counted, and how it is entered to read what it grants.
+"""Where a cluster's events are counted and its metrics kept, and how it is entered to be read.
 
 On the embedded platform both are files of this machine. Another provider's clusters are another
 implementation of the same promises; there is none yet, and such clusters get no advice.
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from moorage.advisors.audit.counts import Counts
 from moorage.advisors.evidence import EvidenceStore, open_store
 from moorage.local.home import Home
+from moorage.local.metrics import MetricsEndpoint, metrics_endpoint
 from moorage.local.supervisor import in_thread
 from moorage.local.usercluster import advisor_kubeconfig
 
@@ -27,6 +28,13 @@ class AdviceHost(Protocol):
 
         Raises:
             DatabaseError: the database cannot be used.
+        """
+
+    def metrics(self) -> MetricsEndpoint:
+        """Return where the metrics of all clusters are kept; those of one have its name as ``cluster_id``.
+
+        Raises:
+            PlatformError: that cannot be said.
         """
 
 
@@ -52,3 +60,7 @@ class LocalAdviceHost:
 
             self._opened = await in_thread(work)
         return self._opened
+
+    def metrics(self) -> MetricsEndpoint:
+        """Return the platform's own store."""
+        return metrics_endpoint(self._home)

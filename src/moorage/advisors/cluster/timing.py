@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from moorage import durations
 from moorage.api.meta import GROUP
 from moorage.kube.kinds import Object
 from moorage.reports.words import counted
@@ -27,8 +27,7 @@ LOOK_SECONDS: Final = 6.0
 CALM: Final = timedelta(seconds=5)
 """Advice is not made more often than this, whatever changes; a change is rarely alone."""
 
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
-_WINDOW: Final = re.compile(r"([1-9]\d{0,4})([mhd])")
+_SHORTEST: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +63,14 @@ class Made:
 
 
 def duration(text: str) -> timedelta:
-    """Return what ``90m``, ``12h`` or ``30d`` says.
+    """Return what ``90m``, ``12h``, ``30d`` or ``2w`` says.
 
     Raises:
-        ValueError: it says something else, or too much.
+        ValueError: it says something else, too little or too much.
     """
-    match = _WINDOW.fullmatch(text)
-    if match is None:
-        msg = f"{text!r} is no time such as 90m, 12h or 30d"
-        raise ValueError(msg)
-    found = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if found > LONGEST:
-        msg = f"{text} is more than {LONGEST.days} days"
+    found = durations.duration(text)
+    if not _SHORTEST <= found <= LONGEST:
+        msg = f"{text} is not from {durations.short(_SHORTEST)} to {durations.short(LONGEST)}"
         raise ValueError(msg)
     return found
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from moorage.advisors.keeping.plan import plan_advice
-from moorage.advisors.keeping.write import Kept, keep, reopen_applied
+from moorage.advisors.keeping.write import Kept, keep, reopen_applied, withdraw_outgrown
 
-__all__ = ["Kept", "keep", "plan_advice", "reopen_applied"]
+__all__ = ["Kept", "keep", "plan_advice", "reopen_applied", "withdraw_outgrown"]

@@ -9,7 +9,7 @@ Open ──▶ Applied ──▶ Resolved        the change was made, and the ad
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 from moorage.api.advice import (
@@ -28,6 +28,9 @@ from moorage.reports.findings import Severity
 RESOLVED: Final = "Resolved"
 PLATFORM: Final = "moorage:operator"
 """Who does what no person does."""
+
+AUTO: Final = "moorage:auto"
+"""Who follows advice where an owner wants the platform to: in the user cluster it is another user."""
 
 SETTLING: Final = timedelta(minutes=10)
 """How long an advisor may need to see a change: it may be looking at what was read before."""
@@ -50,7 +53,7 @@ def dismissed(
     status: AdviceStatus, *, by: str, reason: str, until: datetime | None, now: datetime
 ) -> AdviceStatus:
     """Return the status of an advice that somebody does not want to follow."""
-    end = f" until {until:%Y-%m-%d %H:%M}" if until else ""
+    end = f" until {told(until)}" if until else ""
     dismissal = Dismissal(by=by, at=now, reason=reason, until=until)
     return _moved(
         status,
@@ -107,6 +110,42 @@ def applied(status: AdviceStatus, application: Application, *, now: datetime) ->
     )
 
 
+def watched(status: AdviceStatus, *, by: str, what: str, now: datetime) -> AdviceStatus:
+    """Return the status of an advice whose change has been watched to the end, and did no harm."""
+    application = status.application
+    if application is None or application.watch is None:
+        return status
+    watch = application.watch.model_copy(update={"over": True})
+    update = {"application": application.model_copy(update={"watch": watch})}
+    return _told(status.model_copy(update=update), by=by, what=what, now=now)
+
+
+def let_go(status: AdviceStatus, *, by: str, why: str, now: datetime) -> AdviceStatus:
+    """Return the status of an advice that can neither be finished nor undone: somebody else took over."""
+    application = status.application
+    if application is None:
+        return status
+    update = {"phase": ApplicationPhase.REVERTED, "by": by, "at": now, "message": why[:1024], "watch": None}
+    done = application.model_copy(update=update)
+    return _moved(
+        status,
+        AdviceState.OPEN,
+        by=by,
+        what=f"let go: {why}"[:1024],
+        now=now,
+        application=done,
+        dismissal=None,
+    )
+
+
+def told(until: datetime) -> str:
+    """Return a time until which something holds, as a person says it: midnight is the end of a day."""
+    at = until.astimezone(UTC)
+    if at.time() == time():
+        return f"the end of {at - timedelta(days=1):%Y-%m-%d} (UTC)"
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
 def is_under_way(status: AdviceStatus) -> bool:
     """Say whether somebody is writing the objects of the change, or was interrupted at it."""
     return status.application is not None and status.application.phase in _UNDER_WAY
@@ -155,6 +194,16 @@ def when_gone(status: AdviceStatus, now: datetime) -> AdviceStatus:
     if is_under_way(status) or is_harmful(status) or status.state is AdviceState.RESOLVED:
         return status
     return _moved(status, AdviceState.RESOLVED, by=PLATFORM, what="resolved: found no more", now=now)
+
+
+def when_outgrown(status: AdviceStatus, *, why: str, now: datetime) -> AdviceStatus:
+    """Return the status of an advice whose evidence is not what is asked for any more.
+
+    Only what waits for a decision is resolved: what somebody has decided stays as it is.
+    """
+    if status.state not in {None, AdviceState.OPEN} or is_under_way(status) or is_harmful(status):
+        return status
+    return _moved(status, AdviceState.RESOLVED, by=PLATFORM, what=f"resolved: {why}", now=now)
 
 
 def last_moved(status: AdviceStatus) -> datetime | None:

@@ -20,6 +20,7 @@ from moorage.api.advice import (
     AdviceStatus,
 )
 from moorage.api.meta import CLUSTER_LABEL
+from moorage.durations import DurationError, duration, short
 
 OPEN_MAX: Final = 500
 """How many objects one advisor has about one cluster: the worst findings; the others are counted."""
@@ -129,6 +130,39 @@ def plan_advice(
     return tuple(steps)
 
 
+def plan_outgrown(existing: Iterable[Advice], window: timedelta, now: datetime) -> tuple[Move, ...]:
+    """Decide which advice to withdraw because a longer window is asked for than it was made with.
+
+    It says that something was not used for some time, and somebody has said that this is not long enough.
+    When that is known of a longer time, and the advisor still finds it, the advice opens again by itself.
+
+    Args:
+        existing: the advice of an advisor about a cluster.
+        window: what is asked for now.
+        now: the time.
+    """
+    steps: list[Move] = []
+    for item in existing:
+        had = _window_of(item.spec)
+        if had is None or had >= window:
+            continue
+        before = item.status or AdviceStatus()
+        why = f"it was made with a window of {short(had)}, which is {short(window)} now"
+        status = life.when_outgrown(before, why=why, now=now)
+        if status != before:
+            steps.append(Move(item.metadata.name, item.state, status, item.metadata.resource_version))
+    return tuple(steps)
+
+
+def _window_of(spec: AdviceSpec) -> timedelta | None:
+    """Return the window that an advice was made with; nothing where its evidence does not say."""
+    told = spec.evidence.get("window")
+    try:
+        return duration(told) if isinstance(told, str) else None
+    except DurationError:
+        return None
+
+
 def _kept(
     item: Advice,
     spec: AdviceSpec,
@@ -168,7 +202,7 @@ def _gone(item: Advice, now: datetime) -> list[Step]:
 
 def _says_more(old: AdviceSpec, new: AdviceSpec) -> bool:
     """Say whether something new is found, rather than the same once more."""
-    if _lasting(old) != _lasting(new):
+    if _lasting(old) != _lasting(new) or _window_of(old) != _window_of(new):
         return True
     if abs(old.confidence - new.confidence) >= _SURER:
         return True

@@ -6,14 +6,23 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from lightkube import AsyncClient
 
 from moorage.advisors.advice import Advice as Found
 from moorage.advisors.keeping import life
-from moorage.advisors.keeping.plan import Create, LeaveOut, Move, Remove, Step, Update, plan_advice
+from moorage.advisors.keeping.plan import (
+    Create,
+    LeaveOut,
+    Move,
+    Remove,
+    Step,
+    Update,
+    plan_advice,
+    plan_outgrown,
+)
 from moorage.advisors.keeping.written import Part
 from moorage.api.advice import (
     ADVISOR_LABEL,
@@ -118,6 +127,35 @@ async def keep(
     if store is not None:
         await asyncio.to_thread(_tell, store, project_namespace, existing, steps)
     return _counted(steps, done, existing)
+
+
+async def withdraw_outgrown(
+    client: AsyncClient,
+    *,
+    project_namespace: str,
+    cluster: str,
+    advisor: str,
+    window: timedelta,
+    now: datetime,
+) -> int:
+    """Resolve open advice that was made with a shorter window than is asked for now; return how much.
+
+    Args:
+        client: of the management cluster.
+        project_namespace: the namespace of the cluster's project.
+        cluster: the cluster's name.
+        advisor: whose advice.
+        window: how long something must not have been used.
+        now: the time.
+
+    Raises:
+        ApiError: the management cluster refuses.
+    """
+    labels = {CLUSTER_LABEL: cluster, ADVISOR_LABEL: advisor}
+    objects = await list_objects(client, ADVICE, project_namespace, labels=labels)
+    writer = _Writer(client, project_namespace, None, None, now)
+    steps = plan_outgrown(map(Advice.parse, objects), window, now)
+    return sum([await writer.write(step) for step in steps])
 
 
 async def reopen_applied(

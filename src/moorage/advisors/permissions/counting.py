@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import MutableSequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
-import msgspec
-
+from moorage.advisors.auditlogs.lines import LineCounter
 from moorage.advisors.permissions.events import (
     DECODER,
     REVIEWS,
-    BrokenLineError,
     Event,
     Ref,
     User,
+    converted,
     reviewed,
-    unwrap,
     user_of,
 )
-from moorage.advisors.permissions.model import ACCOUNT, Outcome, Tally
+from moorage.advisors.permissions.model import ACCOUNT, Outcome
 from moorage.advisors.permissions.store import Key, Store, Times
 
 SLOTS: Final = 1 << 22
 """How many audit IDs are remembered: 32 MiB."""
-
-PROBLEMS: Final = 5
-"""How many lines that cannot be read are told in full."""
 
 _FOLD_AT: Final = 100_000
 _USERS: Final = 50_000
@@ -42,7 +37,7 @@ _BAD: Final = 400
 _CREATED_CODE: Final = 201
 
 
-class Counter:
+class Counter(LineCounter[Event]):
     """Counts events, one block of whole lines at a time.
 
     A request is one however often its event is there: audit IDs are remembered in a table of fixed size, in
@@ -55,31 +50,16 @@ class Counter:
     """
 
     def __init__(self, remembered: MutableSequence[int]) -> None:
+        super().__init__(DECODER)
         self.store = Store()
-        self.tally = Tally()
-        self.problems: list[str] = []
         self._remembered = remembered
         self._counts: dict[Key, Times] = {}
         self._numbers: dict[User, int] = {}
         self._known: dict[bytes, int] = {}
 
     def block(self, lines: bytes, *, source: str, offset: int) -> None:
-        """Count the events of a block of whole lines.
-
-        Args:
-            lines: the block.
-            source: where it is from, for what is told of broken lines.
-            offset: where in the source it begins.
-        """
-        self.tally.bytes += len(lines)
-        try:
-            events = DECODER.decode_lines(lines)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._line_by_line(lines, source, offset)
-        else:
-            if not self._count(events):
-                # Some are no plain events: what is one is taken there as it was here.
-                self._line_by_line(lines, source, offset, only_odd=True)
+        """Count the events of a block of whole lines, and hand them over when they are many."""
+        super().block(lines, source=source, offset=offset)
         if len(self._counts) > _FOLD_AT or len(self._known) > _USERS:
             self.flush()
 
@@ -90,35 +70,11 @@ class Counter:
         if len(self._known) > _USERS:  # each token has texts of its own
             self._known.clear()
 
-    def _line_by_line(self, lines: bytes, source: str, offset: int, *, only_odd: bool = False) -> None:
-        for line in lines.split(b"\n"):
-            begin, offset = offset, offset + len(line) + 1
-            if not line or line.isspace():
-                continue
-            try:
-                event = DECODER.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                event = None
-            if event is not None and event.stage:
-                if not only_odd:
-                    self._count([event])
-                continue
-            try:
-                found = unwrap(line)
-            except BrokenLineError as error:
-                self.tally.corrupt += 1
-                self.problem(f"{source}, byte {begin:,}: {error}")
-                continue
-            if not found:
-                self.tally.foreign += 1
-            self._count(found)
+    def converted(self, content: dict[str, Any]) -> Event:
+        """Return an event that was in a line as one."""
+        return converted(content)
 
-    def problem(self, said: str) -> None:
-        """Keep what is told of a line, if not too many are told already."""
-        if len(self.problems) < PROBLEMS:
-            self.problems.append(said)
-
-    def _count(self, events: list[Event]) -> bool:  # noqa: C901, PLR0912, PLR0915 - a call costs a tenth of it
+    def count(self, events: list[Event]) -> bool:  # noqa: C901, PLR0912, PLR0915 - a call costs a tenth of it
         """Count events; say whether all of them were such."""
         counts, remembered, known = self._counts, self._remembered, self._known
         days = self.store.days

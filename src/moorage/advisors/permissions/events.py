@@ -5,11 +5,11 @@ The fields are those of ``audit.k8s.io/v1``; versions to come are read as far as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
+from moorage.advisors.auditlogs.lines import BrokenLineError
 from moorage.advisors.auditlogs.users import decode_user
 
 
@@ -67,80 +67,12 @@ def user_of(text: bytes) -> User | None:
     return decode_user(text, _USER, User())
 
 
-_WRAPPERS: Final = (
-    "log", "message", "@message", "msg", "MESSAGE", "line", "_raw", "event", "Event", "data", "body",
-    "textPayload", "jsonPayload", "items", "events", "logEvents", "Records", "records", "values",
-)  # fmt: skip
-"""Where shippers and log services put what they carry."""
-
-_DEEPEST: Final = 6
-_LONGEST_PREFIX: Final = 200
-_BOM: Final = b"\xef\xbb\xbf"
-
-
-class BrokenLineError(ValueError):
-    """A line that is not JSON, or an event whose fields are not what they should be."""
-
-
-def unwrap(line: bytes) -> list[Event]:
-    """Return the events of a line that is not simply one: what a log service wrapped, a list, a prefix.
+def converted(content: dict[str, Any]) -> Event:
+    """Return an event that was in a line as one.
 
     Raises:
-        BrokenLineError: it cannot be read.
+        BrokenLineError: its fields are not what they should be.
     """
-    return [_converted(content) for content in unwrapped(line)]
-
-
-def unwrapped(line: bytes) -> list[dict[str, Any]]:
-    """Return the events of such a line as they were written.
-
-    Raises:
-        BrokenLineError: it cannot be read.
-    """
-    start = line.find(b"{")
-    if start < 0 or start > _LONGEST_PREFIX:
-        raise BrokenLineError("it is not JSON")
-    text = line[start:] if start else line.removeprefix(_BOM)
-    try:
-        content = msgspec.json.decode(text)
-    except UnicodeDecodeError:
-        content = _decoded_anyhow(text)
-    except msgspec.DecodeError as error:
-        content = _decoded_anyhow(text) if "utf-8" in str(error).lower() else None
-        if content is None:
-            raise BrokenLineError(str(error)) from None
-    except RecursionError:
-        raise BrokenLineError("it is nested too deep") from None
-    return list(_events(content, 0))
-
-
-def _decoded_anyhow(text: bytes) -> Any:
-    """Read a line whose text is not all UTF-8: a name that a client sent is no reason to lose a request."""
-    try:
-        return msgspec.json.decode(text.decode("utf-8", "replace"))
-    except msgspec.DecodeError as error:
-        raise BrokenLineError(str(error)) from None
-
-
-def _events(content: Any, depth: int) -> Iterator[dict[str, Any]]:
-    if depth > _DEEPEST:
-        return
-    if isinstance(content, list):
-        for item in content:
-            yield from _events(item, depth + 1)
-    elif isinstance(content, str):
-        if "{" in content[:_LONGEST_PREFIX]:
-            yield from unwrapped(content.encode("utf-8", "replace"))
-    elif isinstance(content, dict):
-        if content.get("stage") and "verb" in content:
-            yield content
-            return
-        for key in _WRAPPERS:
-            if isinstance(content.get(key), str | dict | list):
-                yield from _events(content[key], depth + 1)
-
-
-def _converted(content: dict[str, Any]) -> Event:
     user, request = content.pop("user", None), content.pop("requestObject", None)
     try:
         event = msgspec.convert(content, Event, strict=False)

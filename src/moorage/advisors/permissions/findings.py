@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from moorage.advisors.advice import Change, Finding, Location
@@ -14,6 +15,7 @@ from moorage.advisors.permissions.model import ALL, Binding, Grant, Request, Rol
 from moorage.advisors.permissions.proposal import Proposal
 from moorage.advisors.permissions.risk import by_rank, dangers, severity_of
 from moorage.advisors.permissions.use import Used, Window
+from moorage.durations import short
 from moorage.reports.findings import Severity
 
 ADVISOR: Final = "permissions"
@@ -88,6 +90,7 @@ class _About:
         self._grant = grant = judged.grant
         self._used = judged.used
         self._everywhere = not grant.binding.namespace
+        self._window = short(timedelta(days=window.days))
         known = grant.subject.kind == "Group" or grant.subject.username in seen
         self._sure = window.covered * (_SEEN_SUBJECT if known else _UNSEEN_SUBJECT)
 
@@ -206,6 +209,7 @@ class _About:
         found: dict[str, Any] = {
             "binding": str(self._grant.binding),
             "role": str(self._grant.role),
+            "window": self._window,
             "requests": used.count,
             "last": max((seen.last for seen in used.requests.values()), default="") or None,
         }

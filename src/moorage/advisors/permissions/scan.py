@@ -6,8 +6,9 @@ import mmap
 from collections.abc import Sequence
 from typing import Any
 
+from moorage.advisors.auditlogs.lines import PROBLEMS
 from moorage.advisors.auditlogs.processes import Logs
-from moorage.advisors.permissions.counting import PROBLEMS, SLOTS, Counter
+from moorage.advisors.permissions.counting import SLOTS, Counter
 from moorage.advisors.permissions.model import Tally, Usage, Who
 from moorage.advisors.permissions.store import Store
 

@@ -53,6 +53,7 @@ def parse(objects: Iterable[Mapping[str, Any]], *, origin: str) -> World:
     vpas: dict[Workload, Vpa] = {}
     bounds: dict[str, tuple[Bounds, ...]] = {}
     quotas: dict[str, tuple[Quota, ...]] = {}
+    images: dict[tuple[Workload, str], str] = {}
     for content in objects:
         kind, metadata, spec = content["kind"], content["metadata"], content.get("spec") or {}
         namespace, name = metadata.get("namespace", ""), metadata["name"]
@@ -62,7 +63,9 @@ def parse(objects: Iterable[Mapping[str, Any]], *, origin: str) -> World:
                 hpas[target] = (*hpas.get(target, ()), *_hpa_targets(name, spec))
             case "VerticalPodAutoscaler":
                 mode = (spec.get("updatePolicy") or {}).get("updateMode", "Auto")
-                vpas[_target(namespace, spec.get("targetRef") or {})] = Vpa(name, mode in _ACTING)
+                vpas[_target(namespace, spec.get("targetRef") or {})] = Vpa(
+                    name, mode in _ACTING, _recommended(content.get("status") or {})
+                )
             case "LimitRange":
                 bounds[namespace] = (*bounds.get(namespace, ()), *_bounds(name, spec))
             case "ResourceQuota":
@@ -71,8 +74,9 @@ def parse(objects: Iterable[Mapping[str, Any]], *, origin: str) -> World:
                 workload = Workload(namespace, kind, name)
                 versions[workload] = content["apiVersion"]
                 for container in _containers(kind, spec):
-                    settings[workload, container["name"]] = _setting(container.get("resources") or {})
-    return World(origin, settings, versions, hpas, vpas, bounds, quotas)
+                    settings[workload, container["name"]] = setting_of(container.get("resources") or {})
+                    images[workload, container["name"]] = str(container.get("image") or "")
+    return World(origin, settings, versions, hpas, vpas, bounds, quotas, images=images)
 
 
 def read_prices(file: str) -> Prices:
@@ -87,14 +91,59 @@ def read_prices(file: str) -> Prices:
         raise PricesError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
         raise PricesError(f"{file} is not YAML: {' '.join(str(error).split())}") from error
-    objects = [each for document in documents if isinstance(document, dict)
-               for each in document.get("items", [document])]  # fmt: skip
+    objects = [each for document in documents for each in _items(document)]
+    types = [each for each in objects if isinstance(each, dict) and each.get("kind") == "MachineType"]
+    if not types:
+        raise PricesError(
+            f"{file} has no MachineType",
+            hint="`kubectl get machinetypes -o yaml` of the management cluster writes them",
+        )
+    return prices_in(types, file)
+
+
+def prices_in(types: Iterable[Mapping[str, Any]], where: str) -> Prices:
+    """Read prices from MachineTypes.
+
+    Args:
+        types: the objects.
+        where: they come from, for errors.
+
+    Raises:
+        PricesError: none has a price, or they are in several currencies.
+    """
     try:
-        return prices_of(list(_machines(objects)))
-    except (InvalidQuantityError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise PricesError(f"{file}: a MachineType in it cannot be read: {error}") from error
+        return prices_of([machine for each in types if (machine := _machine(each, where)) is not None])
     except PricesError as error:
-        raise PricesError(f"{file}: {error.message}", hint=error.hint) from error
+        raise PricesError(f"{where}: {error.message.removeprefix(f'{where}: ')}", hint=error.hint) from error
+
+
+def _items(document: Any) -> list[Any]:
+    items = document.get("items", [document]) if isinstance(document, dict) else []
+    return items if isinstance(items, list) else []
+
+
+def _machine(content: Mapping[str, Any], file: str) -> Machine | None:
+    """Return a machine with its price; nothing where it has none.
+
+    Raises:
+        PricesError: what it has, or what it costs, is not written as it should be.
+    """
+    try:
+        return next(_machines([content]), None)
+    except KeyError as error:
+        why = f"it has no {error.args[0]}"
+    except InvalidQuantityError as error:
+        why = error.message
+    except ValueError:
+        why = "its price is no number"
+    except (TypeError, AttributeError):
+        why = "its spec is not that of a MachineType"
+    metadata = content.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    raise PricesError(
+        f"{file}: MachineType {name or 'without a name'}: {why}",
+        hint="`kubectl get machinetypes -o yaml` of the management cluster writes them as they should be",
+    )
 
 
 def _machines(objects: Iterable[Mapping[str, Any]]) -> Iterator[Machine]:
@@ -123,6 +172,16 @@ def _hpa_targets(name: str, spec: Mapping[str, Any]) -> Iterator[HpaTarget]:
             yield HpaTarget(name, Resource(source["name"]), utilization)
 
 
+def _recommended(status: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+    """Return what a VerticalPodAutoscaler itself says, by container."""
+    told = (status.get("recommendation") or {}).get("containerRecommendations") or ()
+    return {
+        str(each.get("containerName")): {what: str(amount) for what, amount in sorted(target.items())}
+        for each in told
+        if (target := each.get("target"))
+    }
+
+
 def _bounds(name: str, spec: Mapping[str, Any]) -> Iterator[Bounds]:
     for each in spec.get("limits") or ():
         if each.get("type") == "Container":
@@ -148,7 +207,8 @@ def _containers(kind: str, spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(pod.get("containers", ()))
 
 
-def _setting(resources: Mapping[str, Any]) -> Setting:
+def setting_of(resources: Mapping[str, Any]) -> Setting:
+    """Read what a container asks for, and what it may use at most."""
     asked = _amounts(resources.get("requests") or {})
     most = _amounts(resources.get("limits") or {})
     # What has a limit and no request asks for its limit: so the API server completes it.

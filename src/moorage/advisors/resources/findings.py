@@ -9,26 +9,25 @@ from typing import Any, Final
 
 from moorage.advisors.advice import Change, Finding, Location
 from moorage.advisors.resources.backtest import Odds
+from moorage.advisors.resources.changes import Wish, change_of, limit, matters, names, request
 from moorage.advisors.resources.fit import Fitted, told
-from moorage.advisors.resources.model import DAY, GIB, MIB, Resource, Setting, Use, Workload
+from moorage.advisors.resources.model import DAY, GIB, MIB, Resource, Setting, Use, Vpa, Workload
 from moorage.advisors.resources.recommenders import Proposal
 from moorage.advisors.resources.savings import Prices
-from moorage.advisors.resources.signals import WAITS, Signals
-from moorage.reports.findings import Action, Severity
+from moorage.advisors.resources.signals import WAITS, Signals, lasting
+from moorage.reports.findings import Severity
 from moorage.reports.words import counted
 
 ADVISOR: Final = "resources"
-LEAST_SHARE: Final = 0.10
-"""Of what is asked for: what differs by less is not worth a rollout. The VPA's number, too."""
-_LEAST: Final = {Resource.CPU: 0.010, Resource.MEMORY: 16.0 * MIB}
 _MUCH: Final = {Resource.CPU: 1.0, Resource.MEMORY: 2.0 * GIB}
 _NEAR_LIMIT: Final = 0.9
 _SURE: Final = 0.95
 _UNTESTED: Final = 0.7
 _WEEKS: Final = 14.0
+_FEW: Final = 3.0 - 0.01
+"""Days: the evidence of fewer is weak, whatever it is. Samples end a step before the days are full."""
+_SHORT: Final = 0.3
 _FULL: Final = 0.5
-_API_VERSIONS: Final = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1",
-                        "ReplicaSet": "apps/v1", "CronJob": "batch/v1"}  # fmt: skip
 _NAMES: Final = {Resource.CPU: "CPU", Resource.MEMORY: "memory"}
 
 
@@ -43,6 +42,8 @@ class Judged:
         fitted: what of it can be applied.
         odds: how the method would have done; ``None`` where that could not be seen.
         method: what the method is called.
+        vpa: the workload's VerticalPodAutoscaler, where it has one.
+        managed_by: what keeps the workload as it is, where something does.
     """
 
     use: Use
@@ -51,6 +52,8 @@ class Judged:
     fitted: Fitted
     odds: Odds | None
     method: str
+    vpa: Vpa | None = None
+    managed_by: Workload | None = None
 
     def saved(self, resource: Resource) -> float:
         """Return how much less all its pods would ask for, if that is worth a change."""
@@ -60,79 +63,19 @@ class Judged:
         return (now - then) * self.use.replicas
 
 
-def request(setting: Setting, resource: Resource) -> float | None:
-    """Return what a setting asks for."""
-    return setting.cpu_request if resource is Resource.CPU else setting.memory_request
-
-
-def limit(setting: Setting, resource: Resource) -> float | None:
-    """Return what a setting allows."""
-    return setting.cpu_limit if resource is Resource.CPU else setting.memory_limit
-
-
-def matters(resource: Resource, now: float | None, then: float | None) -> bool:
-    """Say whether the difference of two amounts is worth a change."""
-    if then is None or now is None:
-        return then is not now
-    return abs(then - now) >= max(LEAST_SHARE * now, _LEAST[resource])
-
-
 def findings_of(
     judged: Sequence[Judged], api_version: str, prices: Prices | None, now: float
 ) -> list[Finding]:
     """Return what is to say about the containers of one workload."""
-    change = change_of([each for each in judged if not each.fitted.refused], api_version)
-    return [finding for each in judged for finding in _About(each, change, prices, now).findings()]
-
-
-def change_of(judged: Sequence[Judged], api_version: str) -> tuple[Change, ...]:
-    """Return the object to apply: of a workload only what has to be said of its containers.
-
-    Nothing for what cannot be changed so: the pods of a Job are what they are, and of somebody's own kinds
-    nobody can say whether an API server would merge their containers or replace all of them.
-    """
-    if not judged:
-        return ()
-    workload = judged[0].use.workload
-    version = (
-        api_version if workload.kind in _API_VERSIONS and api_version else _API_VERSIONS.get(workload.kind)
-    )
-    containers = [
-        {"name": each.use.container, "resources": resources}
-        for each in sorted(judged, key=lambda each: each.use.container)
-        if (resources := _resources(each.use.setting, each.fitted.setting))
+    wishes = [
+        Wish(each.use.container, each.use.setting, each.fitted.setting)
+        for each in judged
+        if not each.fitted.refused
     ]
-    if not containers or version is None:
-        return ()
-    spec: dict[str, Any] = {"template": {"spec": {"containers": containers}}}
-    if workload.kind == "CronJob":
-        spec = {"jobTemplate": {"spec": spec}}
-    metadata = {"name": workload.name, "namespace": workload.namespace}
-    return (
-        Change(
-            Action.APPLY,
-            {"apiVersion": version, "kind": workload.kind, "metadata": metadata, "spec": spec},
-        ),
-    )
-
-
-def _resources(now: Setting, then: Setting) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    for resource in Resource:
-        asked, allowed = request(then, resource), limit(then, resource)
-        if (matters(resource, request(now, resource), asked) and asked is not None) or (
-            matters(resource, limit(now, resource), allowed) and asked is not None
-        ):
-            found.setdefault("requests", {})[resource.value] = told(resource, asked)
-        if allowed is not None and allowed != limit(now, resource) and _changes(now, then, resource):
-            found.setdefault("limits", {})[resource.value] = told(resource, allowed)
-    return found
-
-
-def _changes(now: Setting, then: Setting, resource: Resource) -> bool:
-    return matters(resource, request(now, resource), request(then, resource)) or matters(
-        resource, limit(now, resource), limit(then, resource)
-    )
+    # What a controller keeps as it is, it would put back.
+    managed = judged[0].managed_by is not None
+    change = () if managed else change_of(judged[0].use.workload, wishes, api_version)
+    return [finding for each in judged for finding in _About(each, change, prices, now).findings()]
 
 
 class _About:
@@ -294,19 +237,22 @@ class _About:
     ) -> Finding:
         workload = self._use.workload
         refused = self._judged.fitted.refused
-        applies = change and not refused and any(_names(each, self._use.container) for each in self._change)
+        applies = change and not refused and any(names(each, self._use.container) for each in self._change)
         return Finding(
             advisor=ADVISOR,
             subject=self._use.subject,
             code=code,
             severity=severity,
-            confidence=round(self._confidence() if confidence is None else confidence, 3),
+            confidence=round(self._at_most(self._confidence() if confidence is None else confidence), 3),
             summary=summary,
             evidence={**self._evidence(), **(more or {})},
             change=self._change if applies else (),
             consequence=consequence + (f" It cannot be applied now: {refused}." if refused else ""),
             location=Location(str(workload)),
         )
+
+    def _at_most(self, confidence: float) -> float:
+        return min(confidence, _SHORT) if self._seen.days < _FEW else confidence
 
     def _confidence(self) -> float:
         """Two weeks, and a back-test in which nothing happened, are as sure as it gets."""
@@ -316,6 +262,11 @@ class _About:
             return _UNTESTED * full
         return full * _SURE * (1 - odds.over_memory / odds.pod_days)
 
+    def _length(self) -> float:
+        """Return how long the history is in days; the first sample tells of the time before it, too."""
+        steps = [pod.cpu.step for pod in self._use.pods if len(pod.cpu.values)]
+        return self._seen.days + max(steps, default=0.0) / DAY
+
     def _evidence(self) -> dict[str, Any]:
         seen, odds = self._seen, self._judged.odds
         found: dict[str, Any] = {
@@ -323,7 +274,7 @@ class _About:
             "proposed": _told(self._after),
             "method": f"{self._judged.method}: {'; '.join(self._judged.proposal.why)}",
             "odds": odds.told() if odds else "back-test: there is too little history for one",
-            "history": f"{seen.days:.1f} days, {seen.samples:,} samples of {counted(seen.pods, 'pod')}, "
+            "history": f"{lasting(self._length())}, {seen.samples:,} samples of {counted(seen.pods, 'pod')}, "
             f"{self._use.replicas:.1f} running at a time",
             "cpu": {"busiest": round(max(seen.busy, seen.hot), 4), "usual": round(seen.usual, 4),
                     "atStart": round(seen.starting, 4)},
@@ -335,13 +286,15 @@ class _About:
             found["fitted"] = list(self._judged.fitted.said)
         if seen.restarts:
             found["restarts"] = seen.restarts
+        if seen.days < _FEW:
+            found["caution"] = (
+                f"only {lasting(self._length())} of history: little is known of peaks and weekdays"
+            )
+        if (vpa := self._judged.vpa) is not None and (target := vpa.recommended.get(self._use.container)):
+            found["vpa"] = {"name": vpa.name, "recommended": dict(target)}
+        if (owner := self._judged.managed_by) is not None:
+            found["managedBy"] = f"{owner}: it would put back what is changed here"
         return found
-
-
-def _names(change: Change, container: str) -> bool:
-    spec = change.content["spec"]
-    template = spec.get("template") or spec["jobTemplate"]["spec"]["template"]
-    return any(each["name"] == container for each in template["spec"]["containers"])
 
 
 def _told(setting: Setting) -> dict[str, str]:
@@ -364,16 +317,3 @@ def _day(seconds: float) -> str:
 def sort_key(finding: Finding) -> tuple[int, str, str]:
     """Order findings: the worst first, then by name."""
     return -finding.severity.rank, finding.subject, finding.code
-
-
-__all__ = [
-    "ADVISOR",
-    "Judged",
-    "Workload",
-    "change_of",
-    "findings_of",
-    "limit",
-    "matters",
-    "request",
-    "sort_key",
-]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -111,6 +111,11 @@ class Workload:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
+def subject_of(workload: Workload, container: str) -> str:
+    """Return what findings call a container: the same in every run."""
+    return f"{workload}, container {container}"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a container asks for, and what it may use at most; ``None`` where nothing is said."""
@@ -146,7 +151,7 @@ class Use:
     @property
     def subject(self) -> str:
         """What findings call it: the same in every run."""
-        return f"{self.workload}, container {self.container}"
+        return subject_of(self.workload, self.container)
 
     def between(self, begin: float, end: float) -> Use:
         """Return what was used from a time on and before another."""
@@ -191,10 +196,49 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Vpa:
-    """A VerticalPodAutoscaler of a workload, and whether it changes pods by itself."""
+    """A VerticalPodAutoscaler of a workload.
+
+    Args:
+        name: its name.
+        acts: whether it changes pods by itself.
+        recommended: what it says by itself that containers should ask for, as it says it.
+    """
 
     name: str
     acts: bool
+    recommended: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A container of a pod that there is, as an API server tells of it.
+
+    Args:
+        setting: what it asks for.
+        image: what it runs.
+        before: whether it runs before the others, or beside them as a sidecar.
+        restarts: how often it was started again since its pod was made.
+        made: when its pod was made, in seconds of the epoch.
+        ended: when it ended last.
+        killed: whether that was for want of memory.
+    """
+
+    setting: Setting = Setting()
+    image: str = ""
+    before: bool = False
+    restarts: int = 0
+    made: float = 0.0
+    ended: float | None = None
+    killed: bool = False
+
+
+OwnerOf = Callable[[str, str], Workload | None]
+"""What made a pod, by its namespace and name; ``None`` where that is not known for sure."""
+
+
+def nobody(namespace: str, pod: str) -> Workload | None:  # noqa: ARG001 - as all
+    """Know no owner of any pod."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +253,11 @@ class World:
         vpas: by workload.
         bounds: by namespace.
         quotas: by namespace.
+        managed_by: what keeps workloads as they are, that are not their own masters.
+        images: what containers run, by workload and container, where the objects were read.
+        running: the containers of the pods that there are, by namespace, pod and container, where they were
+            read.
+        owner_of: who made a pod, beside what metrics say.
     """
 
     origin: str = "metrics"
@@ -218,3 +267,12 @@ class World:
     vpas: Mapping[Workload, Vpa] = field(default_factory=dict)
     bounds: Mapping[str, tuple[Bounds, ...]] = field(default_factory=dict)
     quotas: Mapping[str, tuple[Quota, ...]] = field(default_factory=dict)
+    managed_by: Mapping[Workload, Workload] = field(default_factory=dict)
+    images: Mapping[tuple[Workload, str], str] = field(default_factory=dict)
+    running: Mapping[tuple[str, str, str], Running] = field(default_factory=dict)
+    owner_of: OwnerOf = nobody
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """The containers of all workloads that there are, as findings call them."""
+        return frozenset(subject_of(workload, container) for workload, container in self.settings)

@@ -10,19 +10,19 @@ from typing import Final
 
 import numpy as np
 
+from moorage.advisors.resources.ends import ends_of, larger, restarts_of, with_kill
 from moorage.advisors.resources.model import (
     DAY,
     HOUR,
     NO_SAMPLES,
     PodUse,
-    Resource,
     Samples,
     Setting,
     Use,
     Workload,
     World,
 )
-from moorage.advisors.resources.prometheus import Labels, Prometheus, PrometheusError
+from moorage.advisors.resources.prometheus import Labels, NoMetricsError, Prometheus
 from moorage.advisors.resources.queries import CONTAINER, Queries
 from moorage.advisors.resources.signals import BATCH
 
@@ -44,11 +44,13 @@ class Span:
         begin: its begin, in seconds of the epoch.
         end: its end.
         step: seconds between two samples of CPU.
+        coarse: seconds between two samples of everything else.
     """
 
     begin: float
     end: float
     step: float = STEP
+    coarse: float = HOUR
 
 
 @dataclass(slots=True)
@@ -76,12 +78,13 @@ def read_use(
     """Yield the containers of some namespaces at a time, in the order of their names.
 
     Raises:
-        PrometheusError: the server cannot be asked, or has no such metrics.
+        NoMetricsError: the server has no such metrics.
+        PrometheusError: the server cannot be asked.
     """
     counts = _counts(prometheus, span, Queries(tuple(namespaces), selector))
     if not counts:
         where = f" of {', '.join(namespaces)}" if namespaces else ""
-        raise PrometheusError(
+        raise NoMetricsError(
             f"{prometheus.url} has no container_memory_working_set_bytes{where}",
             hint="it is a metric of cAdvisor: is the kubelet's /metrics/cadvisor scraped?",
         )
@@ -135,16 +138,17 @@ class _Reader:
 
     def uses(self, world: World, tally: Tally) -> list[Use]:
         step = self.span.step
+        coarse = int(self.span.coarse)
         cpu = self._range(self.queries.cpu(int(step)), step)
-        memory = self._hourly(self.queries.memory(int(HOUR)))
-        throttled = self._hourly(self.queries.throttled(int(HOUR)))
-        restarts = self._hourly(self.queries.restarts(int(HOUR)))
+        memory = self._coarse(self.queries.memory(coarse))
+        throttled = self._coarse(self.queries.throttled(coarse))
+        restarts = self._coarse(self.queries.restarts(coarse))
         ooms = self._ooms(restarts)
         settings = self._settings()
         owners = self._owners()
         if memory and not cpu and "container_cpu_usage_seconds_total" not in tally.silent:
             tally.silent.append("container_cpu_usage_seconds_total")
-        if not owners and "kube_pod_owner" not in tally.silent:
+        if not owners and not world.running and "kube_pod_owner" not in tally.silent:
             tally.silent.append("kube_pod_owner")
         found: dict[tuple[Workload, str], list[tuple[PodUse, Setting, bool]]] = {}
         pods: dict[tuple[str, str], set[str]] = {}
@@ -152,12 +156,13 @@ class _Reader:
         for key in self._every(self.queries.init_containers(int(_OWNERS)), CONTAINER):
             cpu.pop(key, None)
             memory.pop(key, None)
+        self._add_told(world, cpu, memory, restarts, ooms)
         for namespace, pod, container in cpu:
             pods.setdefault((namespace, pod), set()).add(container)
         for key in sorted(cpu.keys() | memory.keys()):
             namespace, pod, container = key
             tally.containers += 1
-            owner = owners.get((namespace, pod))
+            owner = owners.get((namespace, pod)) or world.owner_of(namespace, pod)
             if owner is None:
                 tally.orphans += 1
                 continue
@@ -170,12 +175,33 @@ class _Reader:
                 ooms.get(key, NO_SAMPLES),
             )
             tally.samples += len(use.cpu.values) + len(use.memory.values)
-            found.setdefault((owner, container), []).append(
-                (use, settings.get(key, Setting()), self._alive(use))
-            )
+            told = world.running.get((namespace, pod, container))
+            setting = settings.get(key) or (told.setting if told else Setting())
+            found.setdefault((owner, container), []).append((use, setting, self._alive(use)))
         return [
             self._use(workload, container, each, world, pods) for (workload, container), each in found.items()
         ]
+
+    def _add_told(
+        self,
+        world: World,
+        cpu: dict[Labels, Samples],
+        memory: dict[Labels, Samples],
+        restarts: dict[Labels, Samples],
+        ooms: dict[Labels, Samples],
+    ) -> None:
+        """Add what pods tell of themselves, where metrics do not."""
+        begin, step = self.span.begin, self.span.coarse
+        for key, told in world.running.items():
+            if told.before:
+                cpu.pop(key, None)
+                memory.pop(key, None)
+                continue
+            if key not in memory and key not in cpu:  # of another namespace, or not seen
+                continue
+            if key not in restarts:
+                restarts[key] = restarts_of(told, begin=begin, step=step)
+            ooms[key] = with_kill(ooms.get(key, NO_SAMPLES), told, begin=begin, step=step)
 
     def _use(
         self,
@@ -194,20 +220,28 @@ class _Reader:
             container,
             uses,
             world.settings.get((workload, container)) or next((s for s in told if s != Setting()), Setting()),
-            self._replicas(uses),
+            self._replicas(workload, uses),
             max(containers, 1),
             running,
         )
 
-    def _replicas(self, uses: Sequence[PodUse]) -> float:
-        """Return how many ran at a time in the last week: what a request of theirs costs is paid for that."""
+    def _replicas(self, workload: Workload, uses: Sequence[PodUse]) -> float:
+        """Return how many ran at a time in the last week: what a request of theirs costs is paid for that.
+
+        What runs all the time counts from when it was first seen, what runs now and then over all of it.
+        """
         begin = max(self.span.begin, self.span.end - 7 * DAY)
+        if workload.kind not in BATCH:
+            firsts = [float(times[0]) for use in uses if len(times := use.cpu.timed[0])]
+            begin = max(begin, min(firsts, default=begin) - self.span.step)
         ran = sum(len(use.cpu.between(begin, self.span.end + 1).present) for use in uses)
         return float(ran * self.span.step / (self.span.end - begin))
 
     def _alive(self, use: PodUse) -> bool:
-        times, _ = use.cpu.timed
-        return bool(len(times)) and float(times[-1]) >= self.span.end - _ALIVE * self.span.step
+        # Of one that has just begun there is memory before there is a rate of CPU.
+        samples = use.cpu if len(use.cpu.values) else use.memory
+        times, _ = samples.timed
+        return bool(len(times)) and float(times[-1]) >= self.span.end - _ALIVE * samples.step
 
     def _ooms(self, restarts: Mapping[Labels, Samples]) -> dict[Labels, Samples]:
         """Return when containers were killed for want of memory.
@@ -215,11 +249,11 @@ class _Reader:
         The kubelet says how a container ended last, for as long as it runs since; how often that was is how
         often it was started in that time. Where cAdvisor counts kills, the larger number counts.
         """
-        found = self._hourly(self.queries.ooms(int(HOUR)))
-        for key, state in self._hourly(self.queries.killed()).items():
+        found = self._coarse(self.queries.ooms(int(self.span.coarse)))
+        for key, state in self._coarse(self.queries.killed()).items():
             started = restarts.get(key)
-            killed = _ends(state, started) if started is not None else NO_SAMPLES
-            found[key] = _larger(found[key], killed) if key in found else killed
+            killed = ends_of(state, started) if started is not None else NO_SAMPLES
+            found[key] = larger(found[key], killed) if key in found else killed
         return found
 
     def _settings(self, pods: Sequence[str] = (), seconds: float = HOUR) -> dict[Labels, Setting]:
@@ -280,76 +314,12 @@ class _Reader:
         end = math.ceil(self.span.end / _OWNERS) * _OWNERS
         return self.prometheus.range(query, self.span.begin, end, _OWNERS, by, series=self.series)
 
-    def _hourly(self, query: str) -> dict[Labels, Samples]:
-        end = math.ceil(self.span.end / HOUR) * HOUR
-        return self.prometheus.range(query, self.span.begin, end, HOUR, CONTAINER, series=self.series)
+    def _coarse(self, query: str) -> dict[Labels, Samples]:
+        step = self.span.coarse
+        end = math.ceil(self.span.end / step) * step
+        return self.prometheus.range(query, self.span.begin, end, step, CONTAINER, series=self.series)
 
     def _range(self, query: str, step: float) -> dict[Labels, Samples]:
         return self.prometheus.range(
             query, self.span.begin, self.span.end, step, CONTAINER, series=self.series
         )
-
-
-def _ends(state: Samples, started: Samples) -> Samples:
-    """Return the starts of a container that followed an end of the kind that a state tells of."""
-    times, counts = started.timed
-    told, _ = state.timed
-    # The restart and the state that says why are scraped at the same time, and may lie in two hours.
-    after = np.array([bool(np.any((told >= time) & (told <= time + started.step))) for time in times], bool)
-    values = np.full(len(started.values), np.nan, np.float32)
-    places = np.rint((times - started.begin) / started.step).astype(np.int64)
-    values[places[after]] = np.maximum(np.rint(counts[after]), 1)
-    return Samples(started.begin, started.step, values)
-
-
-def _larger(one: Samples, other: Samples) -> Samples:
-    if not len(other.values):
-        return one
-    begin = min(one.begin, other.begin)
-    end = max(each.begin + each.step * len(each.values) for each in (one, other))
-    values = np.full(round((end - begin) / one.step), np.nan, np.float32)
-    for each in (one, other):
-        first = round((each.begin - begin) / one.step)
-        place = values[first : first + len(each.values)]
-        np.fmax(place, each.values, out=place)
-    return Samples(begin, one.step, values)
-
-
-def read_world(prometheus: Prometheus, when: float, queries: Queries) -> World:
-    """Read what surrounds workloads from the metrics of kube-state-metrics."""
-    from moorage.advisors.resources.model import Bounds, HpaTarget, Quota
-
-    names: dict[tuple[str, str], Workload] = {}
-    by = ("namespace", "horizontalpodautoscaler", "scaletargetref_kind", "scaletargetref_name")
-    for namespace, name, kind, target in prometheus.instant(queries.hpas(), when, by):
-        names[namespace, name] = Workload(namespace, kind, target)
-    hpas: dict[Workload, tuple[HpaTarget, ...]] = {}
-    by = ("namespace", "horizontalpodautoscaler", "metric_name", "metric_target_type")
-    for (namespace, name, metric, kind), value in sorted(
-        prometheus.instant(queries.hpa_targets(), when, by).items()
-    ):
-        workload = names.get((namespace, name))
-        if workload is not None and metric in set(Resource):
-            target_of = HpaTarget(name, Resource(metric), value if kind == "utilization" else None)
-            hpas[workload] = (*hpas.get(workload, ()), target_of)
-    ranges: dict[tuple[str, str], dict[str, dict[Resource, float]]] = {}
-    by = ("namespace", "limitrange", "resource", "constraint")
-    for (namespace, name, resource, kind), value in prometheus.instant(
-        queries.limit_ranges(), when, by
-    ).items():
-        if resource in set(Resource):
-            ranges.setdefault((namespace, name), {}).setdefault(kind, {})[Resource(resource)] = value
-    bounds: dict[str, tuple[Bounds, ...]] = {}
-    for (namespace, name), told in sorted(ranges.items()):
-        found = Bounds(name, told.get("min", {}), told.get("max", {}))
-        bounds[namespace] = (*bounds.get(namespace, ()), found)
-    free: dict[tuple[str, str], dict[str, float]] = {}
-    by = ("namespace", "resourcequota", "resource", "type")
-    for (namespace, name, resource, kind), value in prometheus.instant(queries.quotas(), when, by).items():
-        counted = resource if "." in resource else f"requests.{resource}"
-        left = free.setdefault((namespace, name), {})
-        left[counted] = left.get(counted, 0.0) + (value if kind == "hard" else -value)
-    quotas: dict[str, tuple[Quota, ...]] = {}
-    for (namespace, name), numbers in sorted(free.items()):
-        quotas[namespace] = (*quotas.get(namespace, ()), Quota(name, numbers))
-    return World(f"metrics of {prometheus.url}", hpas=hpas, bounds=bounds, quotas=quotas)

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from moorage.advisors.advice import Advice, Finding
 from moorage.advisors.resources.backtest import back_test
-from moorage.advisors.resources.findings import ADVISOR, Judged, findings_of, request, sort_key
+from moorage.advisors.resources.changes import request
+from moorage.advisors.resources.findings import ADVISOR, Judged, findings_of, sort_key
 from moorage.advisors.resources.fit import fit
 from moorage.advisors.resources.model import DAY, GIB, Resource, Use, World
 from moorage.advisors.resources.recommenders import NotYet, Recommender
 from moorage.advisors.resources.savings import Fleet, Pod, Prices, nodes_needed
-from moorage.advisors.resources.signals import BATCH, signals
+from moorage.advisors.resources.signals import BATCH, lasting, signals
 from moorage.reports.words import counted
 
 _SOME: Final = 5
@@ -40,12 +41,33 @@ class Wanted:
     fleet: Fleet = field(default_factory=Fleet)
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What one look comes to.
+
+    Args:
+        advice: what is to say.
+        judged: of how many containers anything could be said.
+        not_yet: of how many there is too little history.
+        unjudged: subjects of which nothing could be said, neither good nor bad.
+        until: when there is first enough history of one of them, in seconds of the epoch, if that is known.
+    """
+
+    advice: Advice
+    judged: int
+    not_yet: int
+    unjudged: frozenset[str]
+    until: float | None
+
+
 @dataclass(slots=True)
 class _Sums:
     """What all of it comes to."""
 
     containers: int = 0
     workloads: int = 0
+    judged: set[str] = field(default_factory=set)
+    left_alone: set[str] = field(default_factory=set)
     asked: dict[Resource, float] = field(default_factory=lambda: dict.fromkeys(Resource, 0.0))
     saved: dict[Resource, float] = field(default_factory=lambda: dict.fromkeys(Resource, 0.0))
     added: dict[Resource, float] = field(default_factory=lambda: dict.fromkeys(Resource, 0.0))
@@ -58,7 +80,7 @@ class _Sums:
     daemons: set[Pod] = field(default_factory=set)
 
 
-def plan(batches: Iterable[list[Use]], world: World, wanted: Wanted) -> Advice:
+def plan(batches: Iterable[list[Use]], world: World, wanted: Wanted) -> Planned:
     """Decide what each container should ask for. The order of batches and pods makes no difference."""
     findings: list[Finding] = []
     sums = _Sums()
@@ -67,12 +89,22 @@ def plan(batches: Iterable[list[Use]], world: World, wanted: Wanted) -> Advice:
         for _, group in groupby(ordered, lambda use: use.workload):
             findings += _workload(list(group), world, wanted, sums)
     findings.sort(key=sort_key)
-    return Advice(
+    advice = Advice(
         ADVISOR,
         tuple(findings),
         notes=tuple(_notes(sums, wanted)),
         facts=_facts(sums, world, wanted),
         time=datetime.fromtimestamp(wanted.now, UTC),
+    )
+    # What is there and was not seen is as little judged as what is too young.
+    known = world.subjects | {subject for subject, _ in sums.not_yet}
+    times = [each.when for _, each in sums.not_yet if each.when is not None]
+    return Planned(
+        advice,
+        judged=len(sums.judged),
+        not_yet=len(sums.not_yet),
+        unjudged=known - sums.judged - sums.left_alone,
+        until=min(times, default=None),
     )
 
 
@@ -88,6 +120,7 @@ def _workload(uses: list[Use], world: World, wanted: Wanted, sums: _Sums) -> lis
     vpa = world.vpas.get(workload)
     if vpa is not None and vpa.acts:
         sums.vpas.append(f"{workload} ({vpa.name})")
+        sums.left_alone |= {use.subject for use in uses}
         return []
     judged = []
     for use in uses:
@@ -100,14 +133,10 @@ def _workload(uses: list[Use], world: World, wanted: Wanted, sums: _Sums) -> lis
         judged.append(found)
         if found.fitted.said and world.hpas.get(workload):
             sums.hpas.append(use.subject)
-        for resource in Resource:
-            saved = found.saved(resource)
-            sums.saved[resource] += max(saved, 0.0)
-            sums.added[resource] += max(-saved, 0.0)
         _remember(found, sums)
-    return (
-        findings_of(judged, world.api_versions.get(workload, ""), wanted.prices, wanted.now) if judged else []
-    )
+    if not judged:
+        return []
+    return findings_of(judged, world.api_versions.get(workload, ""), wanted.prices, wanted.now)
 
 
 def _is_left_out(use: Use, world: World, sums: _Sums) -> bool:
@@ -128,12 +157,27 @@ def _judge(use: Use, world: World, wanted: Wanted) -> Judged | NotYet:
         return proposal
     seen = signals(use)
     odds = back_test(recommender, use, world, begin=wanted.begin, now=wanted.now)
-    return Judged(use, seen, proposal, fit(proposal, use, world), odds, recommender.name)
+    workload = use.workload
+    return Judged(
+        use,
+        seen,
+        proposal,
+        fit(proposal, use, world),
+        odds,
+        recommender.name,
+        vpa=world.vpas.get(workload),
+        managed_by=world.managed_by.get(workload),
+    )
 
 
 def _remember(judged: Judged, sums: _Sums) -> None:
-    """Keep by how much a pod's requests change: several containers may do so."""
+    """Keep that a container was judged, what that comes to, and by how much its pods' requests change."""
     use = judged.use
+    sums.judged.add(use.subject)
+    for resource in Resource:
+        saved = judged.saved(resource)
+        sums.saved[resource] += max(saved, 0.0)
+        sums.added[resource] += max(-saved, 0.0)
     less = tuple(judged.saved(resource) / use.replicas if use.replicas else 0.0 for resource in Resource)
     if any(less):
         for pod in use.pods:
@@ -177,7 +221,7 @@ def _notes(sums: _Sums, wanted: Wanted) -> Iterator[str]:
     saved, added = sums.saved, sums.added
     yield (
         f"{counted(sums.containers, 'container')} of {counted(sums.workloads, 'workload')} over "
-        f"{(wanted.now - wanted.begin) / DAY:g} days. What asks for too much would give back "
+        f"{lasting((wanted.now - wanted.begin) / DAY)}. What asks for too much would give back "
         f"{saved[Resource.CPU]:.1f} cores and {saved[Resource.MEMORY] / GIB:.1f} GiB, and what asks for too "
         f"little needs {added[Resource.CPU]:.1f} cores and {added[Resource.MEMORY] / GIB:.1f} GiB more"
         f"{_money(sums, wanted.prices)}."

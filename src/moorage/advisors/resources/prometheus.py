@@ -43,6 +43,10 @@ class PrometheusError(MoorageError):
     """A server that cannot be asked, or does not answer what it is asked."""
 
 
+class NoMetricsError(PrometheusError):
+    """A server that has no metrics of what it is asked for."""
+
+
 class _TooMuchError(Exception):
     """The server says that the query is too much for it."""
 
@@ -176,6 +180,8 @@ class Prometheus:
                     "start": _number(first * step),
                     "end": _number(last * step),
                     "step": _number(step),
+                    # VictoriaMetrics would repeat older values for the last half minute; others pass it over.
+                    "latency_offset": "1ms",
                 },
             )
         except _TooMuchError as refused:
@@ -236,7 +242,10 @@ class Prometheus:
         if (status in {413, 422} or status in _BUSY) and any(word in said.lower() for word in _TOO_MUCH):
             raise _TooMuchError(said)
         if status not in _BUSY:
-            raise PrometheusError(f"{self.url}: {said or f'HTTP {status}: {_ODD_ANSWER}'}", hint=_HINT)
+            # What says why speaks the API: then it is not the URL.
+            raise PrometheusError(
+                f"{self.url}: {said or f'HTTP {status}: {_ODD_ANSWER}'}", hint=None if said else _HINT
+            )
         waits = response.headers.get("retry-after", "")
         if waits.isdecimal():
             self._sleep(min(float(waits), _LONGEST_PAUSE))

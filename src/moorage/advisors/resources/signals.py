@@ -26,6 +26,9 @@ _GROWING_DAYS: Final = 3 * DAY
 _GROWS: Final = 0.25
 _STRAIGHT: Final = 0.7
 _SKEWED: Final = 90.0
+_DAYS: Final = 3.5
+_HOURS: Final = 2
+_MINUTES: Final = 2
 BATCH: Final = frozenset({"Job", "CronJob"})
 
 
@@ -85,6 +88,15 @@ class Signals:
     def lift(self) -> float:
         """How many times the usual the busiest weekday is."""
         return self.busy / self.usual if self.usual else 1.0
+
+
+def lasting(days: float) -> str:
+    """Return a length of time in words, as exactly as it means something."""
+    if days >= _DAYS:
+        return f"{days:.1f}".removesuffix(".0") + " days"
+    if days * DAY >= _HOURS * HOUR:
+        return f"{days * DAY / HOUR:.0f} h"
+    return f"{days * DAY / 60:.0f} min" if days * DAY >= _MINUTES * 60 else f"{days * DAY:.0f} s"
 
 
 @lru_cache(maxsize=1)  # a method and whoever words its answer look at the same use, one after the other

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from moorage.advisors.apis.applied import LAST_APPLIED
 from moorage.api.quantities import InvalidQuantityError, parse_quantity
 from moorage.manifests.editing.operations import same
 
@@ -71,7 +72,7 @@ def applied(current: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str,
     """
     moved = current.get("apiVersion") != content.get("apiVersion")
     found = dict(current)
-    metadata = dict(content["metadata"])
+    metadata = _as_people_write(content["metadata"])
     if not (current.get("metadata") or {}).get("namespace"):
         metadata.pop("namespace", None)
     content = {**content, "metadata": metadata}
@@ -81,6 +82,14 @@ def applied(current: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str,
         else:
             found[key] = _merged(found.get(key), value, key, in_quantities=False)
     return found
+
+
+def _as_people_write(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata without what tells in a cluster who has written an object, and in which version."""
+    found = {key: value for key, value in metadata.items() if key != "managedFields"}
+    annotations = {key: value for key, value in (found.pop("annotations", None) or {}).items()
+                   if key != LAST_APPLIED}  # fmt: skip
+    return {**found, **({"annotations": annotations} if annotations else {})}
 
 
 def _merged(current: Any, wanted: Any, name: str, *, in_quantities: bool) -> Any:

@@ -224,3 +224,19 @@ def test_a_log_that_is_cut_off_says_less_and_nothing_else(events: list[dict[str,
 def test_callers_are_called_as_people_know_them() -> None:
     assert caller("system:serviceaccount:shop:web") == "ServiceAccount shop/web"
     assert caller("") == "User (nobody)"
+
+
+@pytest.mark.parametrize(
+    ("username", "is_told"),
+    [
+        ("moorage:member-ada-fdee430d", True),
+        ("moorage:advisor", False),
+        ("moorage:gatekeeper", False),
+        ("system:node:one", False),
+        ("system:serviceaccount:kube-system:cilium", True),
+    ],
+)
+def test_parts_of_the_platform_are_left_alone_and_its_members_are_not(username: str, is_told: bool) -> None:
+    seen = read(lines([event(1, user={"username": username})]))
+    assert bool(seen.sightings) is is_told
+    assert bool(seen.notes) is not is_told

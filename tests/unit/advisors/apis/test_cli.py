@@ -59,6 +59,9 @@ def test_what_cannot_be_read_ends_with_two_and_the_rest_is_told(
     report = json.loads(told.out)
     assert [each["location"]["file"] for each in report["findings"]] == ["a.yaml"]
     assert report["notes"][0].startswith("not judged: b.yaml:")
+    assert run(["advise", "apis"]) == 2
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("b.yaml") == 1
 
 
 def test_standard_input(

@@ -75,3 +75,15 @@ def test_without_a_replacement_there_is_nothing_to_convert_to() -> None:
 def test_paths(path: str, expected: list[Any]) -> None:
     content = {"a": {"b": [{"c": 1}, {"d": 2}]}, "m": {"x": 1, "y": 2}}
     assert sorted(values_at(content, path), key=str) == expected
+
+
+def test_a_text_that_is_cut_is_cut_between_two_words_and_says_so() -> None:
+    texts = [
+        each[key]
+        for row in read_changes().values()
+        for each in row.get("meaning", ())
+        for key in ("was", "is")
+    ]
+    long = [text for text in texts if len(text) > 550]
+    assert any(text.endswith(" \N{HORIZONTAL ELLIPSIS}") for text in long)
+    assert all(text.endswith((".", ")", "`", '"', " \N{HORIZONTAL ELLIPSIS}")) for text in long)

@@ -49,7 +49,7 @@ def called(name: str) -> str:
     [
         (
             {"state": "Dismissed", "dismissal": UNTIL},
-            "web-1 was dismissed by bob (until 2027-04-01 00:00 UTC): We know of it.",
+            "web-1 was dismissed by bob until the end of 2027-03-31 (UTC): We know of it.",
             REOPEN,
         ),
         (

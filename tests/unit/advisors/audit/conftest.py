@@ -7,10 +7,6 @@ import pytest
 from moorage.advisors.audit.counts import Counts
 from moorage.advisors.evidence import engine
 
-from ..evidence.conftest import postgresql, url
-
-__all__ = ["postgresql", "url"]
-
 
 @pytest.fixture
 def stored(url: str) -> Counts:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from moorage.advisors.keeping.plan import (
     Step,
     Update,
     plan_advice,
+    plan_outgrown,
 )
 from moorage.advisors.keeping.write import _wire, status_patch
 from moorage.advisors.keeping.written import CHANGE_MAX, EVIDENCE_MAX, finding_of, name_of
@@ -386,3 +388,57 @@ def test_an_advice_is_read_back_as_the_finding_that_it_was() -> None:
 def test_the_rule_for_members_knows_how_long_history_is() -> None:
     text = files("moorage").joinpath("deploy", "members.yaml").read_text("utf-8")
     assert f"variables.after.size() >= {HISTORY_MAX} ||" in text
+
+
+# ---- a longer window ---------------------------------------------------------------------------------------
+
+MONTH = 30 * DAY
+
+
+def with_window(told: Any = "1d", **fields: Any) -> Finding:
+    return finding(evidence={"requests": 0, "window": told}, **fields)
+
+
+def longer(cluster: Cluster, window: timedelta = MONTH, now: datetime = NOW) -> tuple[Step, ...]:
+    steps = plan_outgrown(cluster.advice, window, now)
+    cluster.carry_out(steps)
+    return steps
+
+
+def test_advice_of_a_shorter_window_is_withdrawn_and_comes_back_when_it_still_holds() -> None:
+    cluster = Cluster()
+    cluster.see(run(with_window()))
+    assert longer(cluster)
+    assert cluster.one().state is AdviceState.RESOLVED
+    assert cluster.one().status.history[-1].what == (  # type: ignore[union-attr]
+        "resolved: it was made with a window of 1d, which is 30d now"
+    )
+    assert not longer(cluster), "once is enough"
+    cluster.see(run(with_window("30d")), NOW + MONTH)
+    assert cluster.one().state is AdviceState.OPEN
+    assert not longer(cluster)
+
+
+@pytest.mark.parametrize("told", ["30d", "90d", None, {"days": 1}, "soon"])
+def test_advice_of_the_same_window_or_of_one_that_is_not_known_stays(told: Any) -> None:
+    cluster = Cluster()
+    cluster.see(run(with_window(told)))
+    assert not longer(cluster)
+
+
+@pytest.mark.parametrize(
+    "decided",
+    [
+        lambda status: life.dismissed(status, by="ann", reason="We know of it.", until=None, now=NOW),
+        lambda status: life.applied(status, applied(), now=NOW),
+        lambda status: life.applied(status, applied(phase=ApplicationPhase.APPLYING), now=NOW),
+        lambda status: life.harmed(life.applied(status, applied(), now=NOW), why="refused", now=NOW),
+    ],
+    ids=["dismissed", "applied", "being applied", "applied, and did harm"],
+)
+def test_what_somebody_has_decided_stays_whatever_the_window(decided: Any) -> None:
+    cluster = Cluster()
+    cluster.see(run(with_window()))
+    item = cluster.one()
+    cluster.decide(item.metadata.name, decided(item.status))
+    assert not longer(cluster)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from moorage.advisors.permissions import observe, scan
 from moorage.cli.main import run
 
 from .helpers import BACKGROUND, binding, event, role, rule, write
@@ -43,12 +44,14 @@ def test_nothing_to_say_is_status_0(
     ("more", "said"),
     [
         (["--window", "soon"], "--window soon is no length of time"),
-        (["--window", "99999999w"], "longer than anybody keeps logs"),
+        (["--window", "30"], "--window 30 is no length of time"),
+        (["--window", "0d"], "--window 0d is no time at all"),
+        (["--window", "999999w"], "longer than anybody keeps logs"),
         (["--subject", "shop/nobody"], "nothing is granted to shop/nobody"),
         (["--audit-log", "-", "--rbac", "-"], "standard input is the audit log or RBAC, not both"),
         (["--context", "x"], "RBAC is read from files or from a cluster"),
         (["--audit-log", "/missing.log"], "/missing.log: there is no such file"),
-        (["--rbac", "/missing.yaml"], "/missing.yaml: no such file"),
+        (["--rbac", "/missing.yaml"], "/missing.yaml: there is no such file"),
         (["--workers", "0"], "it should be greater than or equal to 1"),
     ],
 )
@@ -57,6 +60,19 @@ def test_misuse_is_status_2_and_said(
 ) -> None:
     assert run([*files, *more]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--audit-log", "--rbac"])
+def test_what_is_missing_is_told_before_anything_is_read(
+    files: list[str], flag: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        pytest.fail("something was read first")
+
+    monkeypatch.setattr(scan, "scan", read)
+    monkeypatch.setattr(observe, "read_files", read)
+    assert run([*files, flag, "/missing"]) == 2
+    assert "/missing: there is no such file or folder" in capsys.readouterr().err
 
 
 def test_without_any_event_nothing_is_called_unused(

@@ -35,7 +35,7 @@ WEB = Workload("shop", "Deployment", "web")
 
 def advice(*uses: Use, world: World | None = None, **wanted) -> Advice:
     found = Wanted(OwnRecommender(), NOW - 14 * DAY, NOW, **wanted)
-    return plan([list(uses)], world or World(), found)
+    return plan([list(uses)], world or World(), found).advice
 
 
 def codes(found: Advice) -> list[str]:
@@ -120,6 +120,28 @@ def test_a_vertical_autoscaler_that_acts_is_left_alone():
     large = use(pod(), cpu_request=1)
     assert advice(large, world=World(vpas={WEB: Vpa("v", acts=True)})).findings == ()
     assert advice(large, world=World(vpas={WEB: Vpa("v", acts=False)})).findings
+
+
+def test_what_a_vertical_autoscaler_says_by_itself_is_evidence():
+    vpa = Vpa("v", acts=False, recommended={"app": {"cpu": "120m", "memory": "130Mi"}})
+    (finding,) = advice(
+        use(pod(), cpu_request=1, memory_request=110 * MIB), world=World(vpas={WEB: vpa})
+    ).findings
+    assert finding.evidence["vpa"] == {"name": "v", "recommended": {"cpu": "120m", "memory": "130Mi"}}
+
+
+def test_what_a_controller_keeps_as_it_is_is_not_changed_here():
+    world = World(managed_by={WEB: Workload("shop", "Shop", "main")})
+    (finding,) = advice(use(pod(), cpu_request=1, memory_request=110 * MIB), world=world).findings
+    assert finding.change == ()
+    assert finding.evidence["managedBy"].startswith("Shop shop/main: it would put back")
+
+
+def test_a_history_of_an_hour_is_called_short_and_is_little_sure():
+    short = OwnRecommender(least_days=0.01, least_samples=2)
+    found = plan([[use(pod(days=1 / 24), cpu_request=1)]], World(), Wanted(short, NOW - DAY / 24, NOW)).advice
+    assert found.findings[0].confidence <= 0.3
+    assert found.findings[0].evidence["caution"].startswith("only 60 min of history")
 
 
 def test_a_container_that_a_webhook_adds_is_not_changed():
@@ -228,11 +250,18 @@ def test_objects_say_what_surrounds_a_workload():
     range_ = {"type": "Container", "min": {"cpu": "50m"}, "max": {"memory": "2Gi"}}
     hard = {"requests.cpu": "4", "pods": "9", "limits.memory": "8Gi"}
     policy = {"updateMode": "Off"}
+    said = {"containerRecommendations": [{"containerName": "app", "target": {"cpu": "120m"}}]}
     scales = {"scaleTargetRef": web, "metrics": [metric]}
     objects = [
         named("Deployment", "web", "apps/v1", spec={"template": template}),
         named("HorizontalPodAutoscaler", "h", "autoscaling/v2", spec=scales),
-        named("VerticalPodAutoscaler", "v", "x/v1", spec={"targetRef": web, "updatePolicy": policy}),
+        named(
+            "VerticalPodAutoscaler",
+            "v",
+            "x/v1",
+            spec={"targetRef": web, "updatePolicy": policy},
+            status={"recommendation": said},
+        ),
         named("LimitRange", "l", "v1", spec={"limits": [range_]}),
         named("ResourceQuota", "q", "v1", status={"hard": hard, "used": {"requests.cpu": "1500m"}}),
     ]
@@ -240,7 +269,7 @@ def test_objects_say_what_surrounds_a_workload():
     setting = world.settings[WEB, "app"]
     assert (setting.cpu_request, setting.memory_request, setting.memory_limit) == (0.25, GIB, GIB)
     assert world.hpas[WEB] == (HpaTarget("h", Resource.CPU, 60),)
-    assert world.vpas[WEB] == Vpa("v", acts=False)
+    assert world.vpas[WEB] == Vpa("v", acts=False, recommended={"app": {"cpu": "120m"}})
     assert world.bounds["shop"] == (Bounds("l", {Resource.CPU: 0.05}, {Resource.MEMORY: 2 * GIB}),)
     assert world.quotas["shop"] == (Quota("q", {"requests.cpu": 2.5, "limits.memory": 8 * GIB}),)
 

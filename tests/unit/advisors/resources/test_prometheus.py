@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import httpx2
 import msgspec
 import numpy as np
 import pytest
 
-from moorage.advisors.resources.observe import _ends
+from moorage.advisors.resources.ends import ends_of
 from moorage.advisors.resources.prometheus import (
     Endpoint,
     Prometheus,
     PrometheusError,
+    _Answer,
     _Grid,
     _pieces,
     _values,
@@ -71,6 +73,19 @@ def test_what_is_no_url_is_refused(url: str):
         Prometheus(Endpoint(url))
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [("1:5: parse error", None), ("", "the URL is that below which /api/v1/query is")],
+    ids=["the server says what is wrong with the query", "it does not speak the API"],
+)
+def test_the_url_is_blamed_only_where_nobody_says_what_is_wrong(said: str, hint: str | None):
+    with Prometheus(Endpoint("http://localhost:1")) as server, pytest.raises(PrometheusError) as refused:
+        server._refused(httpx2.Response(400), _Answer(status="error", error=said))
+    assert said in refused.value.message
+    assert (refused.value.hint or "").startswith(hint or "")
+    assert bool(refused.value.hint) is bool(hint)
+
+
 def test_headers_are_not_shown():
     assert "secret" not in repr(Endpoint("http://h", {"Authorization": "secret"}))
 
@@ -97,4 +112,4 @@ def test_a_selector_is_in_every_query():
 
 def test_a_restart_counts_as_a_kill_only_when_its_end_was_one():
     killed, started = pod(kills=[2.0]).ooms, pod(kills=[2.0, 5.0]).restarts
-    assert _ends(killed, started).present.sum() == 1
+    assert ends_of(killed, started).present.sum() == 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from moorage.advisors.resources.model import DAY, MIB, Setting, Use, World
 from moorage.advisors.resources.recommenders import NotYet, Proposal
-from moorage.advisors.resources.signals import BATCH, WAITS, Signals, signals
+from moorage.advisors.resources.signals import BATCH, WAITS, Signals, lasting, signals
 from moorage.reports.words import counted
 
 _NOTABLE: Final = 1.2
@@ -59,7 +59,7 @@ class OwnRecommender:
     def recommend(self, use: Use, world: World, now: float) -> Proposal | NotYet:  # noqa: ARG002 - as all
         """Say what a container should ask for, and which limits it needs."""
         seen = signals(use)
-        early = self._too_early(use, seen, now)
+        early = self._too_early(use, seen)
         if early is not None:
             return early
         why: list[str] = []
@@ -67,16 +67,16 @@ class OwnRecommender:
         memory, memory_limit = self._memory(use.setting, seen, now, why)
         return Proposal(cpu, memory, cpu_limit, memory_limit, tuple(why))
 
-    def _too_early(self, use: Use, seen: Signals, now: float) -> NotYet | None:
+    def _too_early(self, use: Use, seen: Signals) -> NotYet | None:
         if use.workload.kind in BATCH:
             if seen.pods < self.least_runs:
                 return NotYet(f"{seen.pods} of {self.least_runs} runs")
             return None
         if not seen.samples:
-            return NotYet("nothing was used", now + self.least_days * DAY)
+            return NotYet("nothing was used")
         if seen.days < self.least_days:
             return NotYet(
-                f"{seen.days * 24:.0f} h of history, {self.least_days * 24:.0f} h are needed",
+                f"{lasting(seen.days)} of history, {lasting(self.least_days)} are needed",
                 seen.first + self.least_days * DAY,
             )
         if seen.samples < self.least_samples:
