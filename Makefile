@@ -3,6 +3,7 @@
 #   PYTHON=...           which Python (3.11 or newer); found by itself otherwise
 #   MOORAGE_TOOLS=...    a folder with the upstream binaries; downloaded or built otherwise
 #   TESTS=...            what `make test` runs: TESTS="tests/unit -k quota"
+#   WORKERS=...          how many tests run at once, 2 otherwise; 0: in one process, for a debugger
 
 VENV := .venv
 DOCS_VENV := .cache/docs-venv
@@ -11,9 +12,12 @@ COMPILE = uv=$$(scripts/venv --uv) && "$$uv" pip compile --quiet --universal --p
 	--generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 # Modules that write committed files; each knows --check.
 GENERATORS := moorage.api.generate moorage.cli.reference moorage.policies.pages
-# In this order: what is quick to fail comes first, and one process gives one verdict.
+# One command gives one verdict. tests/conftest.py says in which order: what is quick to fail comes first. Most tests
+# wait for servers most of their time: two at once take little more than half as long, on two cores, too.
 # (`python -m pytest`, so that processes which a test spawns can import its module.)
 TESTS ?= $(wildcard tests/unit tests/integration tests/e2e)
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS)
 
 export PYTHON
 
@@ -52,19 +56,19 @@ demo: tools ## a management cluster and a user cluster on this machine, from not
 
 .PHONY: test
 test: tools ## every test: unit, integration, end to end
-	$(BIN)/python -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 .PHONY: test-unit
 test-unit: $(VENV)/.made ## the tests that need no binaries
-	$(BIN)/python -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 .PHONY: test-integration
 test-integration: tools ## the tests against real API servers
-	$(BIN)/python -m pytest tests/integration
+	$(PYTEST) tests/integration
 
 .PHONY: test-e2e
 test-e2e: tools ## the tests through the command line
-	$(BIN)/python -m pytest tests/e2e
+	$(PYTEST) tests/e2e
 
 # ---- checking --------------------------------------------------------------------------------------------
 

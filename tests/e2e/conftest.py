@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Moorage:
     def environ(self) -> dict[str, str]:
         """What a command finds: this platform, and a person's home that is the test's own."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MOORAGE_")}
-        kept |= {name: os.environ[name] for name in ("MOORAGE_TOOLS",) if name in os.environ}
+        kept |= {name: os.environ[name] for name in ("MOORAGE_TOOLS", "MOORAGE_PORTS") if name in os.environ}
         own = {
             "MOORAGE_HOME": str(self.home.root),
             "KUBECONFIG": str(self.kubeconfig),
@@ -111,6 +111,7 @@ def platform(new_home: NewHome, tmp_path_factory: pytest.TempPathFactory) -> Ite
         moorage("tools", "install")
         moorage("up")
         yield moorage
+        _assert_clusters_go(moorage)
         moorage("down", "--delete", "--yes")
         assert not platform_processes(home)
         assert not home.root.exists() or not list(home.root.iterdir())
@@ -125,15 +126,39 @@ def moorage(platform: Moorage, tmp_path: Path) -> Moorage:
 @pytest.fixture
 def project(moorage: Moorage) -> Iterator[str]:
     """A project of the test's own, with members ada (owner), ed (editor) and bob (viewer)."""
+    with _project(moorage) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def common_project(platform: Moorage) -> Iterator[str]:
+    """One that looks the same, for tests that change nothing of it."""
+    with _project(platform) as name:
+        yield name
+
+
+@contextmanager
+def _project(moorage: Moorage) -> Iterator[str]:
     name = f"e2e-{secrets.token_hex(4)}"
     moorage("project", "create", name, "--owner", "ada")
     for user, role in (("ed", "editor"), ("bob", "viewer")):
         moorage("project", "member", "add", name, user, "--role", role)
     yield name
-    clusters = moorage.json("cluster", "list", "-p", name)["items"]
+    clusters = _clusters(moorage, "-p", name)
     for cluster in clusters:
-        moorage("cluster", "delete", f"{name}/{cluster['metadata']['name']}", "--yes", "--no-wait")
-    for cluster in clusters:
+        # Nobody has to wait for it here: that all of them go is seen at the end.
+        moorage("cluster", "delete", cluster, "--yes", "--no-wait")
+    if not clusters:
+        moorage("project", "delete", name, "--yes")
+
+
+def _assert_clusters_go(moorage: Moorage) -> None:
+    for cluster in _clusters(moorage, "--all"):
         # Already asked for: this waits until it is gone, where it is not yet.
-        moorage("cluster", "delete", f"{name}/{cluster['metadata']['name']}", "--yes", check=False)
-    moorage("project", "delete", name, "--yes")
+        moorage("cluster", "delete", cluster, "--yes", check=False)
+    assert _clusters(moorage, "--all") == []
+
+
+def _clusters(moorage: Moorage, *arguments: str) -> list[str]:
+    found = [item["metadata"] for item in moorage.json("cluster", "list", *arguments)["items"]]
+    return [f"{item['namespace'].removeprefix('project-')}/{item['name']}" for item in found]
