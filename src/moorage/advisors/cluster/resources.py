@@ -57,9 +57,9 @@ class ResourcesTopic:
         """How often it looks when nothing happens."""
         return self._interval
 
-    def stirred(self, situation: Situation) -> Hashable:  # noqa: ARG002 - as all
-        """Be stirred by nothing: history does not jump."""
-        return None
+    def stirred(self, situation: Situation) -> Hashable:
+        """Look again when somebody has followed advice, or taken it back; history does not jump."""
+        return 0 if situation.signal is None else situation.signal.followed
 
     async def look(self, situation: Situation) -> Found | Silent:
         """Have the cluster and its metrics read, and say what there is to say."""
