@@ -3,7 +3,7 @@
 #   PYTHON=...           which Python (3.11 or newer); found by itself otherwise
 #   MOORAGE_TOOLS=...    a folder with the upstream binaries; downloaded or built otherwise
 #   TESTS=...            what `make test` runs: TESTS="tests/unit -k quota"
-#   WORKERS=...          how many tests run at once, 2 otherwise; 0: in one process, for a debugger
+#   WORKERS=...          how many tests run at once, 2 where there is room; 0: in one process, for a debugger
 
 VENV := .venv
 DOCS_VENV := .cache/docs-venv
@@ -16,7 +16,9 @@ GENERATORS := moorage.api.generate moorage.cli.reference moorage.policies.pages
 # wait for servers most of their time: two at once take little more than half as long, on two cores, too.
 # (`python -m pytest`, so that processes which a test spawns can import its module.)
 TESTS ?= $(wildcard tests/unit tests/integration tests/e2e)
-WORKERS ?= 2
+# Not where a user may have too few inotify instances for the platforms of both (`moorage doctor` says how to mend it).
+INOTIFY := $(shell cat /proc/sys/fs/inotify/max_user_instances 2>/dev/null || echo 256)
+WORKERS ?= $(shell test $(INOTIFY) -ge 256 && echo 2 || echo 1)
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS)
 
 export PYTHON

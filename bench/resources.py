@@ -2,7 +2,8 @@
 
 Two weeks of samples are asked of a VictoriaMetrics on this machine. Beside it are the queries that KRR sends
 for the same containers (as it publishes them, with as many workers), without what it does with the answers.
-Quality is measured on generated series: what is said after ten days, held against the four that follow.
+Quality is measured on series that are made, and on recorded ones: what is said after some days, held against
+the days that follow.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ import psutil
 from harness import BenchError, Benchmark, Figure, Stopwatch, await_so, main, say, undisturbed
 from moorage.advisors.resources.recommenders import Strategy, recommender
 from moorage.toolchain import ensure
-from resources_quality import SHAPES, quality
+from resources_quality import SHAPES, Quality, made, quality
+from resources_recorded import DAYS as RECORDED_DAYS
+from resources_recorded import SEEN_DAYS, recorded
 
 PEER = "KRR's queries"
 DAYS, STEP, REPLICAS, NAMESPACES = 14, 300, 5, 20
@@ -71,19 +74,25 @@ def _speed(options: argparse.Namespace) -> list[Figure]:
 def _quality(options: argparse.Namespace) -> list[Figure]:
     figures = []
     for shape in SHAPES:
+        cases = made(shape, options.each)
         for strategy in Strategy:
-            found = quality(recommender(strategy), shape, options.each)
-            name = f"{shape}, {strategy}"
-            if not found.answered:
-                figures.append(Figure(f"{name}: containers it answers for", "%", (0.0,)))
-                continue
-            figures += [
-                Figure(f"{name}: days of pods with more memory than proposed", "%", (found.killed,)),
-                Figure(f"{name}: memory proposed, of the highest peak", "x", (found.memory,)),
-                Figure(f"{name}: samples with more CPU than proposed", "%", (found.short,)),
-                Figure(f"{name}: CPU proposed, of percentile 95", "x", (found.cpu,)),
-            ]
+            figures += _figures(f"{shape}, {strategy}", quality(recommender(strategy), cases))
+    cases = recorded()
+    for strategy in Strategy:
+        found = quality(recommender(strategy), cases, seen_days=SEEN_DAYS, days=RECORDED_DAYS)
+        figures += _figures(f"recorded, {strategy}", found)
     return figures
+
+
+def _figures(name: str, found: Quality) -> list[Figure]:
+    if not found.answered:
+        return [Figure(f"{name}: containers it answers for", "%", (0.0,))]
+    return [
+        Figure(f"{name}: days of pods with more memory than proposed", "%", (found.killed,)),
+        Figure(f"{name}: memory proposed, of the highest peak", "x", (found.memory,)),
+        Figure(f"{name}: samples with more CPU than proposed", "%", (found.short,)),
+        Figure(f"{name}: CPU proposed, of percentile 95", "x", (found.cpu,)),
+    ]
 
 
 @contextmanager

@@ -1,8 +1,11 @@
-"""How well methods do: their answers after ten days, held against the four days that follow."""
+"""How well methods do: their answers after some days, held against the days that follow.
+
+On series that are made, each of a shape; and on some that were recorded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -24,7 +27,7 @@ from moorage.advisors.resources.recommenders import NotYet, Recommender
 
 STEP: Final = 300.0
 SEEN_DAYS, DAYS = 10, 14
-_BEGIN: Final = 1_790_035_200.0  # a Tuesday
+BEGIN: Final = 1_790_035_200.0  # a Tuesday
 _BURSTS: Final = 0.03
 _POINTS: Final = int(DAYS * DAY / STEP)
 
@@ -110,14 +113,14 @@ def containers(shape: str, count: int, seed: int = 1) -> list[tuple[Use, float]]
         cpu_curve, memory_curve = SHAPES[shape]
         pods = []
         for pod in range(3):
-            times = _BEGIN + STEP * np.arange(_POINTS)
+            times = BEGIN + STEP * np.arange(_POINTS)
             cpu = np.maximum(cores * cpu_curve(times, random), 0)
             fine = (memory * memory_curve(times, random)).reshape(-1, int(HOUR / STEP))
             empty = np.isnan(fine).all(axis=1)
             peaks = np.where(empty, np.nan, np.nanmax(np.where(np.isnan(fine), 0, fine), axis=1))
             pods.append(
                 PodUse(
-                    f"p{pod}", Samples(_BEGIN, STEP, cpu), Samples(_BEGIN + HOUR, HOUR, np.maximum(peaks, 0))
+                    f"p{pod}", Samples(BEGIN, STEP, cpu), Samples(BEGIN + HOUR, HOUR, np.maximum(peaks, 0))
                 )
             )
         kind = "CronJob" if shape == "batch" else "Deployment"
@@ -140,38 +143,66 @@ def _looping(use: Use, limit: float) -> Use:
     return replace(use, pods=tuple(pods), setting=Setting(memory_request=limit, memory_limit=limit))
 
 
-def quality(recommender: Recommender, shape: str, count: int) -> Quality:
-    """Have a method answer, and see what comes of it."""
-    cut, end = _BEGIN + SEEN_DAYS * DAY, _BEGIN + DAYS * DAY
-    days = killed = samples = short = answered = 0
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A container as it was seen, and as it would have been with all that it wants."""
+
+    seen: Use
+    whole: Use
+
+
+def made(shape: str, count: int) -> list[Case]:
+    """Return containers of a shape."""
+    pairs = zip(containers(shape, count), containers(_freed(shape), count), strict=True)
+    return [Case(seen, whole) for (seen, _), (whole, _) in pairs]
+
+
+def quality(
+    recommender: Recommender,
+    cases: Sequence[Case],
+    begin: float = BEGIN,
+    seen_days: float = SEEN_DAYS,
+    days: float = DAYS,
+) -> Quality:
+    """Have a method answer, and see what comes of it.
+
+    Args:
+        recommender: the method.
+        cases: the containers.
+        begin: when their series begin.
+        seen_days: how much of them the method sees.
+        days: how much there is.
+    """
+    cut, end = begin + seen_days * DAY, begin + days * DAY
+    told = killed = samples = short = answered = 0
     memory_shares, cpu_shares = [], []
-    for (seen, _), (whole, _) in zip(containers(shape, count), containers(_freed(shape), count), strict=True):
-        proposal = recommender.recommend(seen.between(_BEGIN, cut), World(), cut)
+    for case in cases:
+        proposal = recommender.recommend(case.seen.between(begin, cut), World(), cut)
         if isinstance(proposal, NotYet) or proposal.cpu is None or proposal.memory is None:
             continue
         answered += 1
-        after = whole.between(cut, end)
+        after = case.whole.between(cut, end)
         used = np.concatenate([pod.cpu.present for pod in after.pods])
         samples += len(used)
         short += int(np.count_nonzero(used > proposal.cpu))
         cpu_shares.append(proposal.cpu / max(float(np.percentile(used, 95)), 1e-9))
         most = 0.0
         for pod in after.pods:
-            for day in range(DAYS - SEEN_DAYS):
+            for day in range(round(days - seen_days)):
                 peaks = pod.memory.between(cut + day * DAY + 1, cut + (day + 1) * DAY + 1).present
                 if len(peaks):
-                    days += 1
+                    told += 1
                     killed += bool(peaks.max() > proposal.memory)
                     most = max(most, float(peaks.max()))
         memory_shares.append(proposal.memory / max(most, MIB))
     if not answered:
         return Quality(0, 0, 0, 0, 0)
     return Quality(
-        100 * killed / days,
+        100 * killed / told,
         100 * short / samples,
         float(np.mean(memory_shares)),
         float(np.mean(cpu_shares)),
-        100 * answered / count,
+        100 * answered / len(cases),
     )
 
 

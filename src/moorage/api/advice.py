@@ -15,7 +15,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from moorage.api.conditions import CONDITIONS_MAX, Conditions
-from moorage.api.meta import CLUSTER_NAME_MAX, GROUP
+from moorage.api.meta import CLUSTER_NAME_MAX, GROUP, project_of
 from moorage.api.models import ApiModel, Column, Definition, ObjectMeta, Resource, Timestamp
 from moorage.api.schema import ListWhole, Rule, Schema, rules
 from moorage.reports.findings import Action, Severity
@@ -322,3 +322,9 @@ class Advice(Resource):
     def state(self) -> AdviceState:
         """What has become of it; open where nobody has said."""
         return (self.status.state if self.status is not None else None) or AdviceState.OPEN
+
+    @property
+    def full_name(self) -> str:
+        """PROJECT/NAME: what commands take for it, however many projects there are."""
+        project = project_of(self.metadata.namespace or "")
+        return f"{project}/{self.metadata.name}" if project else self.metadata.name

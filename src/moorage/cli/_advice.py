@@ -14,6 +14,7 @@ import typer
 from moorage.cli import _complete
 from moorage.durations import duration
 from moorage.errors import MoorageError
+from moorage.reports.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,20 +89,38 @@ async def find_advice(client: AsyncClient, told: str, project: str | None) -> Ad
     )
 
 
-async def resolved_with(client: AsyncClient, item: Advice) -> list[str]:
-    """Return the names of what the change of an advice resolves as well: it is theirs, too."""
-    from moorage.api.advice import CHANGE_LABEL, AdviceState
+async def of_same_change(client: AsyncClient, item: Advice) -> list[Advice]:
+    """Return the other advice in whatever state that has the change of this one."""
+    from moorage.api.advice import CHANGE_LABEL
 
     change = item.metadata.labels.get(CHANGE_LABEL)
     return [
-        other.metadata.name
+        other
         for other in await advices(client, item.metadata.namespace)
         if change
         and other.metadata.labels.get(CHANGE_LABEL) == change
         and other.spec.cluster == item.spec.cluster
         and other.metadata.name != item.metadata.name
-        and other.state is AdviceState.OPEN
     ]
+
+
+def harm_before(item: Advice, change: Sequence[Change], others: Iterable[Advice]) -> list[str]:
+    """Return what went wrong when an advice, or another one with the same change, was followed before.
+
+    Args:
+        item: the advice that somebody decides about.
+        change: what it says now; when it was followed, that may have been another one.
+        others: those with the same change (`of_same_change`).
+    """
+    told = []
+    for each in (item, *others):
+        application = each.status.application if each.status is not None else None
+        if application is not None and application.harm:
+            done = [(step.action, step.object) for step in application.steps]
+            what = "this" if done == [(step.action, step.content) for step in change] else "another"
+            of = "" if each is item else f", as {each.metadata.name}"
+            told.append(printable(f"{what} change did harm before{of}: {application.harm}"))
+    return told
 
 
 def is_in(item: Advice, states: Collection[str]) -> bool:
@@ -133,12 +152,12 @@ def require_dismissable(item: Advice) -> None:
     if life.is_under_way(status):
         raise MoorageError(
             f"{name} is being applied or undone",
-            hint=f"`moorage advice revert {name}` undoes what was done; then it can be dismissed",
+            hint=f"`moorage advice revert {item.full_name}` undoes what was done; then it can be dismissed",
         )
     if item.state is AdviceState.APPLIED or life.is_harmful(status):
         raise MoorageError(
             f"{name} is applied, so it is too late to decide against it",
-            hint=f"take it back first: `moorage advice revert {name}`",
+            hint=f"take it back first: `moorage advice revert {item.full_name}`",
         )
     if item.state is AdviceState.RESOLVED:
         raise MoorageError(
@@ -161,7 +180,7 @@ def require_dismissed(item: Advice) -> None:
         case AdviceState.DISMISSED:
             return
         case AdviceState.APPLIED:
-            hint = f"what was applied is taken back with `moorage advice revert {name}`"
+            hint = f"what was applied is taken back with `moorage advice revert {item.full_name}`"
         case AdviceState.RESOLVED if dismissal is not None:
             hint = "should the advisor find it again, it is dismissed again, and can be opened then"
         case AdviceState.RESOLVED:

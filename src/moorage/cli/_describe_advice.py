@@ -28,22 +28,26 @@ def state(record: Mapping[str, Any]) -> str:
     told = str(status.get("state") or "Open").lower()
     if (phase := application.get("phase")) in _UNDER_WAY:
         return f"{told}, {_UNDER_WAY[phase]}"
+    if told == "open" and phase == "Reverted":
+        return "open, taken back"
     if told == "open" and application.get("harm"):
-        return "open, taken back" if application.get("phase") == "Reverted" else "open, did harm"
+        return "open, did harm"
     if told == "applied" and application.get("by") == _AUTO:
-        return "applied by the platform"
+        return "auto-applied"
     if application.get("phase") == "Applied" and told != "applied":
         return f"{told}, applied"
     return told
 
 
-def described(item: Advice, evidence: Mapping[str, Any] | None, others: Sequence[str] = ()) -> Iterator[str]:
+def described(
+    item: Advice, evidence: Mapping[str, Any] | None, others: Sequence[Advice] = ()
+) -> Iterator[str]:
     """Yield the lines of an advice.
 
     Args:
         item: which one.
         evidence: all of it, where it comes from the store.
-        others: what the same change resolves as well.
+        others: those with the same change.
     """
     spec, status = item.spec, item.status
     was = status.severity_change if status is not None else None
@@ -65,8 +69,11 @@ def described(item: Advice, evidence: Mapping[str, Any] | None, others: Sequence
     if spec.stored_evidence is not None and evidence is None:
         yield f"  (a part of {spec.stored_evidence.size:,} bytes; --store URL shows all of it)"
     yield from _section("Change", _change(item))
-    if others:
-        yield from _wrapped(f"The same change resolves {', '.join(others)}, too.", indent="  ")
+    if as_well := [other.metadata.name for other in others if other.state.value == "Open"]:
+        yield from _wrapped(f"The same change resolves {', '.join(as_well)}, too.", indent="  ")
+    for other in others:
+        if harm := _harm(other):
+            yield from _wrapped(f"It did harm, as {other.metadata.name}: {harm}", style="red", indent="  ")
     yield from _section("History", _history(item))
 
 
@@ -131,10 +138,15 @@ def _history(item: Advice) -> Iterator[str]:
 
     if item.status is None:
         return
-    if item.status.application is not None and item.status.application.harm:
-        yield from _wrapped(f"{paint('It did harm', 'red')}: {item.status.application.harm}", indent="  ")
+    if harm := _harm(item):
+        yield from _wrapped(f"It did harm: {harm}", style="red", indent="  ")
     for each in item.status.history:
         yield from _wrapped(f"{each.at:%Y-%m-%d %H:%M} {person(each.by)}: {each.what}", indent="  ")
+
+
+def _harm(item: Advice) -> str:
+    application = item.status.application if item.status is not None else None
+    return application.harm if application is not None else ""
 
 
 def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
@@ -145,11 +157,13 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
         yield from (f"  {line}" for line in found)
 
 
-def _wrapped(text: str, *, indent: str = "") -> list[str]:
-    return textwrap.wrap(
+def _wrapped(text: str, *, indent: str = "", style: str | None = None) -> list[str]:
+    """Return a text in lines; they are painted when they are whole: what commands a terminal is taken out."""
+    lines = textwrap.wrap(
         printable(" ".join(text.split())),
         max(terminal_width() or _WIDTH, 20) - 2,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
-    ) or [""]
+    )
+    return [paint(line, style) for line in lines] or [""]

@@ -56,6 +56,16 @@ async def for_cluster(cluster: str, project: str | None, *, user: str | None, ad
         return with_command(f"{member}@{ref}", server, _token_command("--cluster", str(ref), "--as", member))
 
 
+async def way_in(client: AsyncClient, ref: ClusterRef) -> str:
+    """Return the command that lets kubectl into a cluster for whoever asks: as a member, if they are one."""
+    command = f"moorage cluster kubeconfig {ref}"
+    try:
+        await _member(client, ref.project, None)
+    except UnknownNameError:
+        return f"{command} --admin"
+    return command
+
+
 def require_one(*, user: str | None, admin: bool) -> None:
     """See that not both a member and the platform team are meant.
 

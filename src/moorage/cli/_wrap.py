@@ -6,6 +6,8 @@ import re
 from typing import TextIO
 
 _LABEL = re.compile(r"\s*(?:(?:error|hint): )?")
+_COMMAND = re.compile(r"`[^`]+`")
+_NO_BREAK = "\0"
 
 
 def wrapped(text: str, stream: TextIO) -> str:
@@ -28,7 +30,8 @@ def _wrapped(line: str, width: int) -> str:
 
     label = _LABEL.match(line)
     indent = label.end() if label else 0
-    # A path or a name that is longer than a line stays in one piece: it is there to be copied.
+    # A path, a name or a command that is longer than a line stays in one piece: it is there to be copied.
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _NO_BREAK), line)
     return textwrap.fill(
-        line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-    )
+        whole, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    ).replace(_NO_BREAK, " ")

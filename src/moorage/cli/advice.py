@@ -142,12 +142,12 @@ def show(
     """Show an advice: evidence, change, and what has become of it."""
     from moorage.cli._run import management, run
 
-    async def work() -> tuple[Advice, list[str]]:
-        from moorage.cli._advice import find_advice, resolved_with
+    async def work() -> tuple[Advice, list[Advice]]:
+        from moorage.cli._advice import find_advice, of_same_change
 
         async with management() as client:
             item = await find_advice(client, advice, project)
-            return item, await resolved_with(client, item)
+            return item, await of_same_change(client, item)
 
     item, others = run(work())
     if output is not Output.TABLE:

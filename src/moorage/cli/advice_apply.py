@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -60,26 +60,28 @@ def apply(  # noqa: PLR0913 - one parameter a flag
     async def work() -> bool:
         from moorage.advisors.applying.act import follow, prepare
         from moorage.advisors.applying.watch import concerned, worse
-        from moorage.cli._advice import change_of, entered, find_advice
+        from moorage.cli._advice import change_of, entered, find_advice, harm_before, of_same_change
         from moorage.cli._describe_advice import painted, steps_diff
 
         async with management() as client:
             item = await find_advice(client, advice, project)
             async with entered(client, item, user=user, admin=admin) as person:
-                prepared = await prepare(person, item, change_of(item, store))
+                change = change_of(item, store)
+                prepared = await prepare(person, item, change)
                 name = item.metadata.name
                 if prepared.resumed:
                     say(f"{name} was begun before, and {'would be' if dry_run else 'is'} finished now")
                 write(painted(steps_diff(prepared.steps)), end="")
-                for note in prepared.notes:
+                harm = harm_before(item, change, await of_same_change(client, item))
+                for note in (*prepared.notes, *harm):
                     say(f"note: {note}")
                 if dry_run:
                     return True
                 confirm(changed(len(prepared.steps), item.spec.cluster), yes=yes)
                 before = await concerned(person.inside, prepared.steps, item.spec.subject) if seconds else {}
-                with half_done(name, begun=prepared.resumed) as progress:
+                with half_done(item, begun=prepared.resumed) as progress:
                     await follow(person, item, prepared, now=_now(), progress=progress)
-                say(f"{name} is applied; `moorage advice revert {name}` takes it back")
+                say(f"{name} is applied; this takes it back:\n  moorage advice revert {item.full_name}")
                 if not before:
                     if seconds:
                         say("nothing to watch: no workload is concerned")
@@ -88,6 +90,8 @@ def apply(  # noqa: PLR0913 - one parameter a flag
                 told = await worse(person.inside, before, seconds=seconds)
                 if told:
                     await _worse(person, item, told, revert_it=revert_if_worse)
+                else:
+                    say(not_worse(list(map(str, before))))
                 return not told
 
     if not run(work()):
@@ -117,7 +121,7 @@ def revert(
             item = await find_advice(client, advice, project)
             async with entered(client, item, user=user, admin=admin) as person:
                 confirm(f"what {item.metadata.name} has changed becomes as it was before", yes=yes)
-                with half_done(item.metadata.name, undoing=True, begun=is_begun(item)) as progress:
+                with half_done(item, undoing=True, begun=is_begun(item)) as progress:
                     await undo(person, item, now=_now(), progress=progress)
                 return item.metadata.name
 
@@ -130,6 +134,11 @@ def changed(objects: int, cluster: str) -> str:
     return f"{what} of cluster {cluster} {'is' if objects == 1 else 'are'} changed"
 
 
+def not_worse(workloads: Sequence[str]) -> str:
+    """Return what is said of workloads that a change did nothing to."""
+    return f"{', '.join(workloads)} {'is' if len(workloads) == 1 else 'are'} not worse off"
+
+
 def is_begun(item: Advice) -> bool:
     """Say whether an advice is half applied, or half taken back."""
     from moorage.advisors.keeping import life
@@ -138,11 +147,11 @@ def is_begun(item: Advice) -> bool:
 
 
 @contextmanager
-def half_done(name: str, *, undoing: bool = False, begun: bool = False) -> Iterator[Callable[[str], None]]:
+def half_done(item: Advice, *, undoing: bool = False, begun: bool = False) -> Iterator[Callable[[str], None]]:
     """Tell what is done with an advice; and, when that is interrupted, how to go on.
 
     Args:
-        name: the advice.
+        item: the advice.
         undoing: whether it is taken back rather than applied.
         begun: whether some of it was done before.
 
@@ -160,11 +169,13 @@ def half_done(name: str, *, undoing: bool = False, begun: bool = False) -> Itera
         yield progress
     except (KeyboardInterrupt, asyncio.CancelledError):
         # Before the first step is told, a request may be under way that begins it.
-        so, undo_it = "is" if told else "may be", f"`moorage advice revert {name}`"
+        name, so = item.metadata.name, "is" if told else "may be"
+        undo_it = f"`moorage advice revert {item.full_name}`"
         if undoing:
             say(f"{name} {so} half taken back: {undo_it} finishes it")
         else:
-            say(f"{name} {so} half applied: `moorage advice apply {name}` finishes it, {undo_it} undoes it")
+            finish = f"`moorage advice apply {item.full_name}`"
+            say(f"{name} {so} half applied: {finish} finishes it, {undo_it} undoes it")
         raise
 
 
@@ -178,11 +189,11 @@ async def _worse(person: Person, item: Advice, told: tuple[str, ...], *, revert_
         say(f"worse: {each}")
     name = item.metadata.name
     if not revert_it:
-        say(f"hint: `moorage advice revert {name}` takes it back")
+        say(f"hint: `moorage advice revert {item.full_name}` takes it back")
         return
     found = await get(person.management, ADVICE, name, item.metadata.namespace)
     if found is not None:
-        with half_done(name, undoing=True) as progress:
+        with half_done(item, undoing=True) as progress:
             await undo(person, Advice.parse(found), now=_now(), progress=progress)
         say(f"{name} is taken back")
 

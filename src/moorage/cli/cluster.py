@@ -94,9 +94,10 @@ def create(  # noqa: PLR0913 - one parameter a flag
     size = PoolSize(nodes, fewest, most)
     seconds = parse_duration(timeout)
 
-    async def work() -> tuple[Object, ClusterRef]:
+    async def work() -> tuple[Object, str | None]:
         from moorage.cli._declare import declare_cluster
         from moorage.cli._edit import create_new, get_cluster
+        from moorage.cli._kubeconfig import way_in
         from moorage.cli._run import management
         from moorage.cli._wait import wait_for_cluster
         from moorage.kube.kinds import KUBERNETES_CLUSTER
@@ -106,22 +107,22 @@ def create(  # noqa: PLR0913 - one parameter a flag
                 client, cluster, project, options, pool=pool, size=size, machine_type=machine_type
             )
             if dry_run:
-                return declared, ref
+                return declared, None
             created = await create_new(
                 client, KUBERNETES_CLUSTER, declared, what=f"cluster {ref}", if_not_exists=if_not_exists
             )
             if not wait:
-                return created, ref
+                return created, None
             await wait_for_cluster(client, ref, title=f"Creating cluster {ref}", timeout_seconds=seconds)
-            return await get_cluster(client, ref), ref
+            return await get_cluster(client, ref), await way_in(client, ref)
 
-    found, ref = run(work())
+    found, command = run(work())
     if dry_run:
         dump_manifests([found], output)
         return
     print_cluster(found, output)
-    if wait and output is Output.TABLE:
-        say(f"hint: `moorage cluster kubeconfig {ref}` lets kubectl in")
+    if command and output is Output.TABLE:
+        say(f"hint: `{command}` lets kubectl in")
 
 
 @app.command("list")

@@ -188,7 +188,7 @@ def _last_screen(result: _Result, seconds: float) -> None:
     for told in result.advice:
         for line in wrap(f"{told.subject}: {told.says}", _LINE):
             write(f"  {line}")
-        write(f"    {moorage} advice apply {told.name}")
+        write(f"    {moorage} advice apply {PROJECT_NAME}/{told.name}")
     write("  `advice show` in place of `apply` shows the evidence; `advice revert` takes it back.")
     write("")
     for heading, lines in (

@@ -662,7 +662,7 @@ async def test_the_command_line_from_end_to_end(
     again = await moorage("apply", short, "--admin", "--yes", code=2)
     assert f"you applied {name} at" in again
     refused = await moorage("dismiss", short, "--reason", "We know of it.", code=2)
-    assert f"take it back first: `moorage advice revert {name}`" in refused
+    assert f"take it back first: `moorage advice revert {world.project}/{name}`" in refused
     assert f"{name} is taken back" in await moorage("revert", short, "--admin", "--yes")
     assert await snapshot(world, shop) == before
 
@@ -721,7 +721,7 @@ async def test_what_is_dismissed_is_followed_by_nobody_before_it_is_open_again(
     refused = await moorage("apply", short, "--admin", "--yes", code=2)
     assert f"{name} was dismissed by you until " in refused
     assert " UTC: We know of it." in refused
-    assert f"`moorage advice reopen {name}`" in refused
+    assert f"`moorage advice reopen {world.project}/{name}`" in refused
     assert await snapshot(world, shop) == before
     assert "is open again" in await moorage("reopen", short)
     assert "is open, not dismissed" in await moorage("reopen", short, code=2)

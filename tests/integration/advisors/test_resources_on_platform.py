@@ -181,6 +181,7 @@ async def test_a_cluster_is_advised_on_from_its_metrics_and_its_objects(
     empty = await topic.look(look)
     assert isinstance(empty, Found)
     assert (empty.advice.findings, empty.clean) == ((), "nothing runs in it")
+    assert empty.until is not None, "what is deployed next does not wait for the hour"
 
     await declare(client)
     silent = await topic.look(look)

@@ -266,8 +266,9 @@ async def test_a_pools_next_machine_fails_alone(cluster: UserCluster, fault: Fau
 
 
 async def test_a_fault_for_nobody_is_refused(cluster: UserCluster) -> None:
-    [machine, *_] = await cluster.local_machines()
-    name = machine["metadata"]["name"]
+    # Not one that is on its way out: the test before may have left some.
+    [node, *_] = await cluster.ready_nodes(3)
+    name = node["metadata"]["name"]
     management, target = cluster.management, cluster.target
     with pytest.raises(NoSuchMachineError, match="has no machine nobody"):
         await inject(management, target, "nobody", Fault.NODE_GONE, field_manager=MANAGER)

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -210,7 +211,8 @@ def test_an_advice_is_described_without_what_would_command_a_terminal():
         ({"state": "Applied", "application": {"phase": "Applied"}}, "applied"),
         ({"state": "Resolved", "application": {"phase": "Applied"}}, "resolved, applied"),
         ({"state": "Open", "application": {"phase": "Applied"}}, "open, applied"),
-        ({"state": "Open", "application": {"phase": "Reverted"}}, "open"),
+        ({"state": "Open", "application": {"phase": "Reverted"}}, "open, taken back"),
+        ({"state": "Resolved", "application": {"phase": "Reverted"}}, "resolved"),
     ],
 )
 def test_the_state_says_also_what_was_interrupted(status, told):
@@ -356,9 +358,17 @@ DISMISSAL = {"by": "bob", "at": "2027-03-01T00:00:00Z", "reason": "We know of it
         ({}, None, ""),
         ({"state": "Dismissed", "dismissal": DISMISSAL}, None, ""),
         ({"state": "Open", "application": followed("Applied")}, None, ""),  # put back by somebody
-        ({"state": "Open", "application": followed("Applying")}, "is being applied", "advice revert web-1`"),
-        ({"state": "Applied", "application": followed("Applied")}, "is applied", "advice revert web-1`"),
-        ({"state": "Open", "application": followed("Applied", harm="no")}, "is applied", "revert web-1`"),
+        (
+            {"state": "Open", "application": followed("Applying")},
+            "is being applied",
+            "advice revert shop/web-1`",
+        ),
+        ({"state": "Applied", "application": followed("Applied")}, "is applied", "advice revert shop/web-1`"),
+        (
+            {"state": "Open", "application": followed("Applied", harm="no")},
+            "is applied",
+            "revert shop/web-1`",
+        ),
         ({"state": "Resolved"}, "nothing to dismiss", "opens again by itself"),
     ],
 )
@@ -377,7 +387,7 @@ def test_only_what_waits_for_a_decision_is_dismissed(status, says, hint):
     [
         ({"state": "Dismissed", "dismissal": DISMISSAL}, None, ""),
         ({}, "is open, not dismissed", "nothing to do"),
-        ({"state": "Applied", "application": followed("Applied")}, "is applied", "advice revert web-1`"),
+        ({"state": "Applied", "application": followed("Applied")}, "is applied", "advice revert shop/web-1`"),
         ({"state": "Resolved"}, "is resolved", "opens again by itself"),
         ({"state": "Resolved", "dismissal": DISMISSAL}, "is resolved", "dismissed again"),
     ],
@@ -566,16 +576,16 @@ def test_one_object_is_one_object():
 @pytest.mark.parametrize(
     ("undoing", "begun", "steps", "says"),
     [
-        (False, False, 0, "web-1 may be half applied: `moorage advice apply web-1` finishes it"),
-        (False, False, 2, "apply web-1` finishes it, `moorage advice revert web-1` undoes it"),
-        (False, False, 1, "web-1 is half applied: `moorage advice apply web-1` finishes it"),
+        (False, False, 0, "web-1 may be half applied: `moorage advice apply shop/web-1` finishes it"),
+        (False, False, 2, "apply shop/web-1` finishes it, `moorage advice revert shop/web-1` undoes it"),
+        (False, False, 1, "web-1 is half applied: `moorage advice apply shop/web-1` finishes it"),
         (False, True, 0, "web-1 is half applied"),
-        (True, False, 1, "web-1 is half taken back: `moorage advice revert web-1` finishes it"),
+        (True, False, 1, "web-1 is half taken back: `moorage advice revert shop/web-1` finishes it"),
     ],
 )  # fmt: skip
 def test_who_interrupts_is_told_how_to_go_on(capsys, undoing, begun, steps, says):
     async def work():
-        with advice_apply.half_done("web-1", undoing=undoing, begun=begun) as progress:
+        with advice_apply.half_done(advice("1"), undoing=undoing, begun=begun) as progress:
             for _ in range(steps):
                 progress("deleted RoleBinding shop/web")
             os.kill(os.getpid(), signal.SIGINT)
@@ -587,7 +597,7 @@ def test_who_interrupts_is_told_how_to_go_on(capsys, undoing, begun, steps, says
 
 
 def test_what_is_done_is_not_called_half_done(capsys):
-    with advice_apply.half_done("web-1") as progress:
+    with advice_apply.half_done(advice("1")) as progress:
         progress("deleted RoleBinding shop/web")
     assert capsys.readouterr().err == "deleted RoleBinding shop/web\n"
 
@@ -597,7 +607,7 @@ def test_what_is_done_is_not_called_half_done(capsys):
     [
         (
             {"state": "Applied", "application": {**followed("Applied"), "by": "moorage:auto"}},
-            "applied by the platform",
+            "auto-applied",
         ),
         ({"state": "Applied", "application": followed("Applied")}, "applied"),
         ({"state": "Open", "application": followed("Applied", harm="killed")}, "open, did harm"),
@@ -606,6 +616,170 @@ def test_what_is_done_is_not_called_half_done(capsys):
 )
 def test_it_is_said_who_applied_it_and_that_what_did_harm_is_taken_back(status, told):
     assert _describe_advice.state({"status": status}) == told
+
+
+def test_what_a_person_took_back_is_called_as_what_the_platform_did():
+    by_person = {"state": "Open", "application": followed("Reverted")}
+    by_platform = {"state": "Open", "application": followed("Reverted", harm="killed", by="moorage:auto")}
+    assert _describe_advice.state({"status": by_person}) == _describe_advice.state({"status": by_platform})
+
+
+def test_harm_is_red_and_nothing_else_commands_the_terminal(monkeypatch):
+    monkeypatch.setattr(_output.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    item = advice(state="Open", application=followed("Reverted", harm="\x1b[1mkilled " + "again " * 12))
+    lines = list(_describe_advice.described(item, None))
+    [begin] = [place for place, line in enumerate(lines) if "It did harm" in line]
+    harm = [line for line in lines[begin:] if "\x1b[31m" in line]
+    assert harm[0].startswith("  \x1b[31mIt did harm: \N{REPLACEMENT CHARACTER}[1mkilled")
+    assert len(harm) > 1
+    assert all(line.endswith("\x1b[0m") for line in harm)
+    assert max(len(line.replace("\x1b[31m", "").replace("\x1b[0m", "")) for line in harm) <= 40
+    assert not any("[31m" in line.replace("\x1b[31m", "") for line in lines[begin:])
+
+
+def labelled(name, *, change="c0ffee", cluster="web", **status):
+    item = advice(name, cluster=cluster, **status).wire()
+    labels = {"advice.moorage.dev/change": change} if change else {}
+    return Advice.parse({**item, "metadata": {**item["metadata"], "labels": labels}})
+
+
+async def test_the_same_change_is_that_of_the_same_cluster_in_whatever_state(monkeypatch):
+    mine = labelled("1")
+    others = [
+        labelled("2", state="Resolved"),
+        labelled("3", change="0ther"),
+        labelled("4", cluster="db"),
+        labelled("5", change=""),
+    ]
+
+    async def advices(client, namespace):
+        return [mine, *others]
+
+    monkeypatch.setattr(_advice, "advices", advices)
+    assert await _advice.of_same_change(None, mine) == others[:1]
+    assert await _advice.of_same_change(None, others[3]) == [], "no change is not the same change"
+
+
+STEPS = [{key: each.wire()[key] for key in ("action", "object")} for each in advice().spec.change]
+
+
+def test_whoever_decides_about_a_change_hears_that_it_did_harm_also_as_another_advice():
+    hurt = followed("Reverted", harm="web was \x1b[31m killed", steps=STEPS)
+    told = "web was \N{REPLACEMENT CHARACTER}[31m killed"
+    twin, well = labelled("2", state="Open", application=hurt), labelled("3", state="Open")
+    change = _advice.change_of(well, None)
+    assert _advice.harm_before(well, change, [labelled("4")]) == []
+    assert _advice.harm_before(twin, change, [well]) == [f"this change did harm before: {told}"]
+    assert _advice.harm_before(well, change, [twin]) == [f"this change did harm before, as web-2: {told}"]
+    [other] = _advice.harm_before(twin, [replace(change[0], action=Action.APPLY)], [])
+    assert other == f"another change did harm before: {told}"
+    shown = "\n".join(_describe_advice.described(well, None, [twin]))
+    assert "The same change resolves web-2, too." in shown
+    assert f"It did harm, as web-2: {told}" in " ".join(shown.split())
+    resolved = labelled("2", state="Resolved", application=hurt)
+    assert "resolves web-2" not in "\n".join(_describe_advice.described(well, None, [resolved]))
+
+
+def test_it_is_said_in_the_end_that_nothing_is_worse_off():
+    assert advice_apply.not_worse(["Deployment default/hello"]) == (
+        "Deployment default/hello is not worse off"
+    )
+    assert advice_apply.not_worse(["Deployment a/b", "DaemonSet a/c"]).endswith("a/c are not worse off")
+
+
+def applying(monkeypatch, capsys, item, others=()):
+    """Apply an advice about a Deployment that stays well; return what is said till confirmed, and after."""
+    from moorage.advisors.applying import act, watch
+    from moorage.advisors.applying.act import Prepared
+    from moorage.cli import _run
+
+    step = Step(Action.DELETE, item.spec.change[0].object, Images(item.spec.change[0].object, None))
+    asked = []
+
+    @asynccontextmanager
+    async def management():
+        yield SimpleNamespace(namespace="")
+
+    @asynccontextmanager
+    async def entered(client, item, *, user, admin):
+        yield SimpleNamespace(name="ann", inside=None, management=client)
+
+    async def advices(client, namespace):
+        return [item, *others]
+
+    async def prepare(person, item, change):
+        return Prepared((step,), ("Role shop/web: kubectl also writes these fields",))
+
+    async def follow(person, item, prepared, *, now, progress):
+        progress("deleted RoleBinding shop/web")
+
+    async def concerned(client, steps, subject):
+        return {"Deployment shop/web": None}
+
+    async def worse(client, before, *, seconds):
+        return ()
+
+    monkeypatch.setattr(_run, "management", management)
+    monkeypatch.setattr(_advice, "entered", entered)
+    monkeypatch.setattr(_advice, "advices", advices)
+    monkeypatch.setattr(act, "prepare", prepare)
+    monkeypatch.setattr(act, "follow", follow)
+    monkeypatch.setattr(watch, "concerned", concerned)
+    monkeypatch.setattr(watch, "worse", worse)
+    monkeypatch.setattr(advice_apply, "confirm", lambda *_, **__: asked.append(capsys.readouterr().err))
+    assert main(["advice", "apply", f"shop/{item.metadata.name}"]) == 0
+    return asked[0], capsys.readouterr().err
+
+
+def test_what_is_applied_is_told_with_commands_that_work_and_how_it_ended(monkeypatch, capsys):
+    twin = labelled("2", state="Open", application=followed("Reverted", harm="web was killed", steps=STEPS))
+    before, after = applying(monkeypatch, capsys, labelled("1", state="Open"), [twin])
+    assert before.splitlines() == [
+        "note: Role shop/web: kubectl also writes these fields",
+        "note: this change did harm before, as web-2: web was killed",
+    ]
+    assert after.splitlines() == [
+        "deleted RoleBinding shop/web",
+        "web-1 is applied; this takes it back:",
+        "  moorage advice revert shop/web-1",
+        "watching Deployment shop/web for 30s",
+        "Deployment shop/web is not worse off",
+    ]
+
+
+AUTOMATIC = advice(
+    "4beaf7d33f0c9a8b7e65",
+    state="Applied",
+    advisor="resources",
+    application={**followed("Applied"), "by": "moorage:auto"},
+)
+
+
+def test_what_the_platform_applied_leaves_room_for_the_rest_of_its_line(monkeypatch):
+    head, *lines = listed(monkeypatch, [AUTOMATIC], 80)
+    assert len(lines) == 1, "nothing goes on in the next line"
+    assert "auto-applied" in lines[0]
+    assert max(map(len, (head, *lines))) <= 80
+
+
+@pytest.mark.parametrize(("system_user", "flag"), [("ada", ""), ("root", " --admin")])
+async def test_the_way_into_a_new_cluster_is_one_that_whoever_made_it_has(monkeypatch, system_user, flag):
+    from moorage.cli._names import ClusterRef
+
+    async def get_project(client, name):
+        return {"metadata": {"name": name}, "spec": {"members": [{"name": "ada", "role": "owner"}]}}
+
+    async def who_am_i(client):
+        return "moorage-admin"
+
+    monkeypatch.setattr(_kubeconfig, "get_project", get_project)
+    monkeypatch.setattr(_kubeconfig, "who_am_i", who_am_i)
+    monkeypatch.setattr(getpass, "getuser", lambda: system_user)
+    told = await _kubeconfig.way_in(None, ClusterRef("shop", "web"))
+    assert told == f"moorage cluster kubeconfig shop/web{flag}"
 
 
 def test_who_is_no_person_is_the_platform():

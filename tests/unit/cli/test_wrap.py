@@ -41,6 +41,15 @@ def test_what_is_there_to_be_copied_stays_in_one_piece():
     assert path in wrapped(f"error: {path} cannot be used", Terminal()).split("\n")[1]
 
 
+def test_a_command_is_not_broken_off_and_goes_to_the_next_line_as_a_whole():
+    text = "hint: take it back first: `moorage advice revert shop/web-1`, then dismiss it"
+    assert wrapped(text, Terminal()).split("\n") == [
+        "hint: take it back first:",
+        "      `moorage advice revert shop/web-1`,",
+        "      then dismiss it",
+    ]
+
+
 def test_where_nobody_reads_along_nothing_is_changed():
     text = "error: " + "word " * 40
     assert wrapped(text, io.StringIO()) == text

@@ -105,15 +105,16 @@ def require_open(
     status = advice.status
     application = status.application if status is not None else None
     phase = application.phase if application is not None else None
-    undo_it = f"`moorage advice revert {name}` undoes it"
+    revert = f"`moorage advice revert {advice.full_name}`"
+    undo_it = f"{revert} undoes it"
     if phase is ApplicationPhase.REVERTING:
-        raise ApplyError(f"{name} is being undone", hint=f"finish that first: `moorage advice revert {name}`")
+        raise ApplyError(f"{name} is being undone", hint=f"finish that first: {revert}")
     if application is not None and phase is ApplicationPhase.APPLIED and application.harm:
         raise ApplyError(f"{name} was applied, and did harm: {application.harm}", hint=undo_it)
     if advice.state is AdviceState.DISMISSED:
         raise ApplyError(
             f"{name} {_dismissal(advice, me, called)}",
-            hint=f"open it again first: `moorage advice reopen {name}`",
+            hint=f"open it again first: `moorage advice reopen {advice.full_name}`",
         )
     if application is not None and (
         advice.state is AdviceState.APPLIED

@@ -49,7 +49,7 @@ async def record(client: AsyncClient, advice: Advice, status: AdviceStatus) -> N
             raise
         raise ContestedError(
             f"somebody else has decided about {name} just now, or its advisor has looked again",
-            hint=f"`moorage advice show {name}` shows what it is now; try again",
+            hint=f"`moorage advice show {advice.full_name}` shows what it is now; try again",
         ) from error
     if done is None:
         raise ApplyError(f"{name} is gone")

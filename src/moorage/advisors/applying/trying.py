@@ -82,13 +82,18 @@ def _comes_with(error: BaseException, obj: Object, targets: Sequence[Target]) ->
 
 
 async def _owners(client: AsyncClient, kind: Kind, obj: Object, name: str) -> str:
-    """Say who else holds the fields of a change: what they put back, they put back."""
+    """Say who else holds the fields of a change: what they put back, they put back.
+
+    What we wrote ourselves, and took back, is held by nobody who would write it again.
+    """
     try:
         await apply(client, kind, obj, field_manager=FIELD_MANAGER, force=False, dry_run=True)
     except FAILED as error:
         if not is_status(error, CONFLICT):
             raise
         owners = sorted({part.split('"')[1] for part in explain(error).split("conflict")[1:] if '"' in part})
-        who = ", ".join(owners) or "somebody else"
+        if owners == [FIELD_MANAGER]:
+            return ""
+        who = ", ".join(owner for owner in owners if owner != FIELD_MANAGER) or "somebody else"
         return f"{name}: {who} also writes these fields; change its source, too, or it will put them back"
     return ""

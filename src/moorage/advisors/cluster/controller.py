@@ -133,7 +133,6 @@ class AdviceController:
             outcome = await topic.look(situation)
             if isinstance(outcome, Found):
                 await self._keep(topic, cluster, outcome)
-                return outcome, None
         except (*FAILED, TimeoutError, MoorageError) as error:
             failure = _failure(error)
             logger.warning(

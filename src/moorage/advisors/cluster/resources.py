@@ -76,7 +76,7 @@ class ResourcesTopic:
             return Silent(answer.quiet.reason, answer.quiet.message, answer.quiet.until)
         if answer.advice is None:
             raise ChildError("what reads metrics answers what was not asked")
-        return Found(answer.advice, answer.clean, answer.unjudged)
+        return Found(answer.advice, answer.clean, answer.unjudged, answer.until)
 
     async def _machine_types(self, cluster: Object) -> tuple[Object, ...]:
         """Return the types that say what a core costs: those of the cluster's pools, if they have a price."""

@@ -47,11 +47,13 @@ class Found:
         advice: what it found.
         clean: what is said of the cluster when it found nothing.
         unjudged: subjects about which it could say nothing this time: their advice stays as it is.
+        until: when it may be otherwise, if that is known.
     """
 
     advice: Advice
     clean: str
     unjudged: frozenset[str] = frozenset()
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ class Answer:
         advice: what there is to say about the cluster.
         clean: what is said of it when that is nothing.
         unjudged: subjects of which nothing could be said.
+        until: when it may be otherwise, if that is known.
         proposed: what newcomers should ask for.
         quiet: that there is nothing to say yet.
         trouble: why there is no answer.
@@ -137,6 +138,7 @@ class Answer:
     advice: Advice | None = None
     clean: str = ""
     unjudged: frozenset[str] = frozenset()
+    until: datetime | None = None
     proposed: tuple[Proposed, ...] = ()
     quiet: Quiet | None = None
     trouble: Trouble | None = None

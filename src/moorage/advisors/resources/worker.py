@@ -46,6 +46,7 @@ from moorage.kube.objects import FAILED, explain
 NICENESS: Final = 10
 """How much it lets others go first, as `nice` counts."""
 
+_CALM: Final = timedelta(minutes=10)
 _SOON: Final = timedelta(minutes=1)
 _SOONEST: Final = timedelta(seconds=15)
 _CLEAN: Final = "nothing asks for what does not fit"
@@ -99,7 +100,8 @@ def _advise(question: Question, prometheus: Prometheus, world: World, fleet: Fle
     except NoMetricsError:
         if not fleet.pods:  # what is scaled to nothing is not judged, what is gone is no longer spoken of
             nothing = Advice(ADVISOR, (), time=question.now)
-            return Answer(advice=nothing, clean=_EMPTY, unjudged=world.subjects)
+            # What is deployed next is not to wait for the hour.
+            return Answer(advice=nothing, clean=_EMPTY, unjudged=world.subjects, until=_soon(question, _CALM))
         return Answer(quiet=_no_metrics(question))
     if not planned.judged and planned.not_yet:
         return Answer(quiet=_collecting(question, planned, pace))
@@ -114,8 +116,12 @@ def _prices(question: Question) -> Prices | None:
 
 
 def _no_metrics(question: Question) -> Quiet:
-    until = question.now + max(_SOONEST, min(_SOON, timedelta(seconds=question.window / 4)))
-    return Quiet(NO_METRICS, "no metrics of its containers have come in; `moorage status` may say why", until)
+    why = "no metrics of its containers have come in; `moorage status` may say why"
+    return Quiet(NO_METRICS, why, _soon(question, _SOON))
+
+
+def _soon(question: Question, most: timedelta) -> datetime:
+    return question.now + max(_SOONEST, min(most, timedelta(seconds=question.window / 4)))
 
 
 def _collecting(question: Question, planned: Planned, pace: Cadence) -> Quiet:

@@ -14,8 +14,8 @@ from moorage.reports.findings import Action
 CHANGE = [Change(Action.DELETE, {"apiVersion": "v1", "kind": "Role", "metadata": {"name": "web"}})]
 DISMISSAL = {"by": "member-bob", "at": "2027-03-01T00:00:00Z", "reason": "We know of it."}
 UNTIL = {**DISMISSAL, "until": "2027-04-01T00:00:00Z"}
-UNDO = "`moorage advice revert web-1` undoes it"
-REOPEN = "open it again first: `moorage advice reopen web-1`"
+UNDO = "`moorage advice revert shop/web-1` undoes it"
+REOPEN = "open it again first: `moorage advice reopen shop/web-1`"
 
 
 def advice(status: dict[str, Any]) -> Advice:
@@ -90,7 +90,7 @@ def called(name: str) -> str:
         (
             {"state": "Resolved", "application": followed("Reverting")},
             "web-1 is being undone",
-            "finish that first: `moorage advice revert web-1`",
+            "finish that first: `moorage advice revert shop/web-1`",
         ),
     ],
 )
