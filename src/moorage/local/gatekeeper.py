@@ -230,7 +230,10 @@ def gatekeeper(
         ("otlp-metric-interval", "8760h"),
         *(("operation", operation) for operation in ("audit", "generate", "status", "webhook")),
         ("port", ports[GATEKEEPER]),
-        ("readiness-retries", 3),
+        # What fails so often is disregarded, and it calls itself ready without it. The pauses double from
+        # 5 ms: a conflict on a busy machine has five seconds to pass, and a template that never compiles
+        # holds it up no longer than that.
+        ("readiness-retries", 10),
         ("shutdown-delay", 0),
     ]
     return Program(
