@@ -74,7 +74,8 @@ def test_a_cluster_lives_from_creation_to_deletion(moorage, project):
 
 
 def test_what_a_dry_run_prints_is_what_kubectl_takes(moorage, project):
-    arguments = ("cluster", "create", "dry", "-p", project, "--kubernetes-version", "1.36", "--nodes", "1")
+    # Without nodes: Cluster API is slow to remove a machine that it was just making.
+    arguments = ("cluster", "create", "dry", "-p", project, "--kubernetes-version", "1.36", "--nodes", "0")
     printed = moorage(*arguments, "--dry-run").stdout
     assert moorage.json("cluster", "list", "-p", project)["items"] == []
     moorage("project", "kubeconfig", project, "--as", "ed")
