@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import yaml
 from lightkube import AsyncClient
 
 from moorage.api.conditions import ConditionStatus, condition, get_condition, set_condition
@@ -21,6 +19,7 @@ from moorage.clusters.access import ACCESS_LABEL, user_cluster_bindings, user_cl
 from moorage.clusters.derived import Apply, Derived, Step, difference
 from moorage.errors import MoorageError
 from moorage.kube.client import connect
+from moorage.kube.clusters import platform_kubeconfig, serves
 from moorage.kube.controller import Cache, Key, Result
 from moorage.kube.kinds import (
     CAPI_CLUSTER,
@@ -28,11 +27,10 @@ from moorage.kube.kinds import (
     CLUSTER_ROLE_BINDING,
     KUBERNETES_CLUSTER,
     PROJECT,
-    SECRET,
     Kind,
     Object,
 )
-from moorage.kube.objects import FAILED, apply, apply_status, delete, explain, get, list_objects
+from moorage.kube.objects import FAILED, apply, apply_status, delete, explain, list_objects
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +101,7 @@ class AccessController:
             MoorageError: the cluster cannot be entered now; its status says so.
         """
         obj = self._cache.get(KUBERNETES_CLUSTER, key.name, key.namespace)
-        if obj is None or "deletionTimestamp" in obj["metadata"] or not self._serves(key):
+        if obj is None or "deletionTimestamp" in obj["metadata"] or not serves(self._cache, key):
             self._checked.pop(key, None)
             return Result()
         declared = KubernetesCluster.parse(obj)
@@ -114,7 +112,7 @@ class AccessController:
             due = checked.at + _RECHECK - now
             if due > timedelta():
                 return Result(requeue_after_seconds=due.total_seconds())
-        kubeconfig = await _kubeconfig(self._client, key)
+        kubeconfig = await platform_kubeconfig(self._client, key)
         if kubeconfig is None:
             return _SOON
         entrance = Entrance(declared, members, kubeconfig)
@@ -129,11 +127,6 @@ class AccessController:
         await self._say(entrance, ok=True, reason="Ready", message="")
         self._checked[key] = _Checked(declared.metadata.uid, members, now)
         return Result(requeue_after_seconds=_RECHECK.total_seconds())
-
-    def _serves(self, key: Key) -> bool:
-        cluster = self._cache.get(CAPI_CLUSTER, key.name, key.namespace)
-        conditions = ((cluster or {}).get("status") or {}).get("conditions") or ()
-        return any(c["type"] == "ControlPlaneAvailable" and c["status"] == "True" for c in conditions)
 
     def _members(self, key: Key) -> tuple[Member, ...]:
         project = self._cache.get(PROJECT, project_of(key.namespace or "") or "")
@@ -204,16 +197,6 @@ async def _act(client: AsyncClient, step: Step) -> None:
         await apply(client, derived.kind, derived.object, field_manager=FIELD_MANAGER)
     else:
         await delete(client, derived.kind, derived.name, derived.namespace)
-
-
-async def _kubeconfig(client: AsyncClient, key: Key) -> dict[str, Any] | None:
-    """Return the platform's own access to a cluster, which its provider keeps in a Secret."""
-    secret = await get(client, SECRET, f"{key.name}-kubeconfig", key.namespace)
-    value = ((secret or {}).get("data") or {}).get("value")
-    if not value:
-        return None
-    kubeconfig: dict[str, Any] = yaml.safe_load(b64decode(value))
-    return kubeconfig
 
 
 def _members_of(project: Object) -> tuple[Member, ...]:

@@ -30,7 +30,7 @@ class World:
         self.opened: list[Entrance] = []
         self.said: list[Object] = []
         self._version = 1
-        monkeypatch.setattr(user_access, "_kubeconfig", self._read_kubeconfig)
+        monkeypatch.setattr(user_access, "platform_kubeconfig", self._read_kubeconfig)
         monkeypatch.setattr(user_access, "apply_status", self._apply_status)
         self.controller = AccessController(None, self.cache, clock=lambda: self.now)  # type: ignore[arg-type]
         self.put(KUBERNETES_CLUSTER, cluster_object("web"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from moorage.advisors.automatic.model import Opening
 from moorage.advisors.automatic.plan import Idle, Look, Step
+from moorage.kube.clusters import Said
 
 ADVICE_AUTOMATIC: Final = "AdviceAutomatic"
 
@@ -16,15 +16,6 @@ ACTING: Final = "Acting"
 WAITING: Final = "WaitingForWindow"
 IDLE: Final = "NothingToApply"
 FAILING: Final = "Failing"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the condition says."""
-
-    ok: bool
-    reason: str
-    message: str
 
 
 def said_of(step: Step, opening: Opening) -> Said:

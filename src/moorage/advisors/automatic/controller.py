@@ -13,7 +13,7 @@ from typing import Final
 from lightkube import AsyncClient
 
 from moorage.advisors.automatic.act import Reach, act
-from moorage.advisors.automatic.condition import ADVICE_AUTOMATIC, Said, failing, said_of
+from moorage.advisors.automatic.condition import ADVICE_AUTOMATIC, failing, said_of
 from moorage.advisors.automatic.host import AutomaticHost
 from moorage.advisors.automatic.model import Policy, Snapshot, Thing
 from moorage.advisors.automatic.newcomers import Newcomers
@@ -27,15 +27,15 @@ from moorage.advisors.automatic.observe import (
 )
 from moorage.advisors.automatic.plan import Apply, Idle, Look, Step, plan
 from moorage.advisors.automatic.proposals import Proposer
-from moorage.api.conditions import ConditionStatus, condition, get_condition, set_condition
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import project_namespace, project_of
 from moorage.errors import MoorageError
 from moorage.kube.client import connect
+from moorage.kube.clusters import Said, write_condition
 from moorage.kube.controller import Cache, Key, Result
 from moorage.kube.events import EventPoster, Occurrence
 from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, PROJECT, Kind, Object
-from moorage.kube.objects import FAILED, apply_status, explain
+from moorage.kube.objects import FAILED, explain
 
 logger = logging.getLogger(__name__)
 
@@ -205,33 +205,15 @@ class AutomaticController:
 
     async def _say(self, obj: Object, said: Said | None) -> None:
         """Write the condition; where nobody is opted in, there is none."""
-        cluster, now = KubernetesCluster.parse(obj), self._clock()
-        before = get_condition(cluster.status.conditions, ADVICE_AUTOMATIC) if cluster.status else None
-        conditions: list[Object] = []
-        if said is not None:
-            state = ConditionStatus.TRUE if said.ok else ConditionStatus.FALSE
-            new = condition(
-                ADVICE_AUTOMATIC,
-                state,
-                said.reason,
-                said.message,
-                now=now,
-                observed_generation=cluster.metadata.generation,
-            )
-            [placed] = set_condition([before] if before is not None else [], new, now)
-            if placed == before:
-                return
-            conditions = [placed.wire()]
-        elif before is None:
-            return
-        metadata = {"name": cluster.metadata.name, "namespace": cluster.metadata.namespace}
-        written = await apply_status(
+        await write_condition(
             self._client,
-            KUBERNETES_CLUSTER,
-            {"metadata": metadata, "status": {"conditions": conditions}},
+            self._cache,
+            KubernetesCluster.parse(obj),
+            ADVICE_AUTOMATIC,
+            said,
             field_manager=_FIELD_MANAGER,
+            now=self._clock(),
         )
-        self._cache.put(KUBERNETES_CLUSTER, written)
 
 
 def _still(refused: dict[Thing, float]) -> frozenset[Thing]:

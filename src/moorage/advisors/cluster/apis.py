@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import yaml
 from lightkube import AsyncClient
 
 from moorage.advisors.advice import Advice
@@ -28,9 +26,10 @@ from moorage.api.advice import ADVISOR_LABEL
 from moorage.api.meta import CLUSTER_LABEL
 from moorage.errors import MoorageError
 from moorage.kube.client import connect
+from moorage.kube.clusters import platform_kubeconfig
 from moorage.kube.controller import Key
-from moorage.kube.kinds import ADVICE, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, SECRET, Kind, Object
-from moorage.kube.objects import apply, get, list_objects
+from moorage.kube.kinds import ADVICE, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, Kind, Object
+from moorage.kube.objects import apply, list_objects
 from moorage.local.supervisor import in_thread
 
 ROLE: Final = "moorage:advisor-custom-resources"
@@ -59,12 +58,7 @@ class ApisTopic:
 
     def __init__(self, client: AsyncClient, interval: timedelta = INTERVAL) -> None:
         self._client = client
-        self._interval = interval
-
-    @property
-    def interval(self) -> timedelta:
-        """How often it looks when nothing happens."""
-        return self._interval
+        self.interval = interval
 
     def stirred(self, situation: Situation) -> Hashable:
         """Look again when somebody begins to call what goes, or follows advice, or the version is another."""
@@ -187,16 +181,13 @@ class _Granting:
 
     async def _admin(self) -> dict[str, Any]:
         """Return the platform's own way into the cluster."""
-        name = f"{self.key.name}-kubeconfig"
-        secret = await get(self.client, SECRET, name, self.key.namespace)
-        value = ((secret or {}).get("data") or {}).get("value")
-        if not value:
+        kubeconfig = await platform_kubeconfig(self.client, self.key)
+        if kubeconfig is None:
             raise MoorageError(
-                f"the Secret {self.key.namespace}/{name} has no kubeconfig",
+                f"the Secret {self.key}-kubeconfig has no kubeconfig",
                 hint="Cluster API writes it; the controller of the control plane may say why it does not",
             )
-        found: dict[str, Any] = yaml.safe_load(b64decode(value))
-        return found
+        return kubeconfig
 
 
 def rules_for(kinds: Sequence[Kind]) -> list[dict[str, list[str]]]:

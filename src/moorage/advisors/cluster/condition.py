@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from moorage.advisors.advice import Advice
 from moorage.advisors.cluster.timing import words
 from moorage.advisors.cluster.topic import Found, Silent
+from moorage.kube.clusters import Said
 from moorage.reports.findings import Severity
 
 ADVICE_READY: Final = "AdviceReady"
 CURRENT: Final = "Current"
 UNREACHABLE: Final = "ClusterUnreachable"
 FAILED: Final = "Failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a condition says. It must not change while nothing does: counts of events are not for it."""
-
-    ok: bool
-    reason: str
-    message: str = ""
 
 
 def said_of(outcomes: Mapping[str, Found | Silent], window: timedelta) -> Said:

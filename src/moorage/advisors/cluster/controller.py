@@ -11,19 +11,19 @@ from typing import Final
 from lightkube import AsyncClient
 
 from moorage.advisors.cluster import condition as saying
-from moorage.advisors.cluster.condition import ADVICE_READY, Said, said_of
+from moorage.advisors.cluster.condition import ADVICE_READY, said_of
 from moorage.advisors.cluster.roster import Member, Roster
 from moorage.advisors.cluster.timing import LOOK_SECONDS, Made, Tempo, is_due, request_of, rest, window_of
 from moorage.advisors.cluster.topic import Found, Silent, Situation, Topic
 from moorage.advisors.keeping import Kept, keep
-from moorage.api.conditions import ConditionStatus, condition, get_condition, set_condition
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import project_namespace, project_of
 from moorage.errors import MoorageError
+from moorage.kube.clusters import Said, write_condition
 from moorage.kube.controller import Cache, Key, Result
 from moorage.kube.events import EventPoster, Occurrence
 from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, PROJECT, Kind, Object
-from moorage.kube.objects import FAILED, apply_status, explain
+from moorage.kube.objects import FAILED, explain
 
 logger = logging.getLogger(__name__)
 
@@ -179,24 +179,15 @@ class AdviceController:
         return [Key.of(obj) for obj in self._cache.list(KUBERNETES_CLUSTER, namespace)]
 
     async def _say(self, obj: Object, said: Said) -> None:
-        cluster, now = KubernetesCluster.parse(obj), self._clock()
-        state = ConditionStatus.TRUE if said.ok else ConditionStatus.FALSE
-        generation = cluster.metadata.generation
-        new = condition(
-            ADVICE_READY, state, said.reason, said.message, now=now, observed_generation=generation
-        )
-        before = get_condition(cluster.status.conditions, ADVICE_READY) if cluster.status else None
-        [placed] = set_condition([before] if before is not None else [], new, now)
-        if before == placed:
-            return
-        metadata = {"name": cluster.metadata.name, "namespace": cluster.metadata.namespace}
-        written = await apply_status(
+        await write_condition(
             self._client,
-            KUBERNETES_CLUSTER,
-            {"metadata": metadata, "status": {"conditions": [placed.wire()]}},
+            self._cache,
+            KubernetesCluster.parse(obj),
+            ADVICE_READY,
+            said,
             field_manager=_FIELD_MANAGER,
+            now=self._clock(),
         )
-        self._cache.put(KUBERNETES_CLUSTER, written)
 
     async def _tell(self, topic: Topic, obj: Object, kept: Kept) -> None:
         """Post an Event when there is something new to decide on."""

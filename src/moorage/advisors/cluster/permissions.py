@@ -43,12 +43,7 @@ class PermissionsTopic:
 
     def __init__(self, client: AsyncClient, interval: timedelta = INTERVAL) -> None:
         self._client = client
-        self._interval = interval
-
-    @property
-    def interval(self) -> timedelta:
-        """How often it looks when nothing happens."""
-        return self._interval
+        self.interval = interval
 
     def stirred(self, situation: Situation) -> Hashable:
         """Look again when events begin to come in, and when roles, bindings or accounts were written."""

@@ -50,12 +50,7 @@ class ResourcesTopic:
         self._client = client
         self._host = host
         self._child = child or Child()
-        self._interval = interval
-
-    @property
-    def interval(self) -> timedelta:
-        """How often it looks when nothing happens."""
-        return self._interval
+        self.interval = interval
 
     def stirred(self, situation: Situation) -> Hashable:
         """Look again when somebody has followed advice, or taken it back; history does not jump."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from base64 import b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from lightkube import AsyncClient
 
 from moorage.advisors.audit.counts import Counts, Signal
 from moorage.advisors.cluster.host import AdviceHost
 from moorage.advisors.evidence import EvidenceStore
+from moorage.kube.clusters import platform_kubeconfig, provider_name, serves
 from moorage.kube.controller import Cache, Key
-from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, SECRET, Object
-from moorage.kube.objects import get
+from moorage.kube.kinds import KUBERNETES_CLUSTER, Object
 from moorage.local.supervisor import in_thread
 
 _FRESH_SECONDS: Final = 1.0
@@ -64,8 +62,8 @@ class Roster:
         if obj is None or "deletionTimestamp" in obj["metadata"]:
             self._ids.pop(key, None)
             return None
-        serves = self._serves(key) and not (obj.get("spec") or {}).get("paused")
-        return obj if serves else None
+        paused = (obj.get("spec") or {}).get("paused")
+        return obj if serves(self._cache, key) and not paused else None
 
     async def find(self, key: Key, obj: Object) -> Member | None:
         """Return what is known of a cluster; ``None`` when it is no cluster of this host, or not known yet.
@@ -95,17 +93,7 @@ class Roster:
         uid, known = str(obj["metadata"]["uid"]), self._ids.get(key)
         if known is not None and known[0] == uid:
             return known[1]
-        secret = await get(self._client, SECRET, f"{key.name}-kubeconfig", key.namespace)
-        value = ((secret or {}).get("data") or {}).get("value")
-        if not value:
-            return ""
-        [entry, *_] = yaml.safe_load(b64decode(value)).get("clusters") or [{}]
-        name = str(entry.get("name", ""))
+        name = provider_name(await platform_kubeconfig(self._client, key))
         if name:
             self._ids[key] = (uid, name)
         return name
-
-    def _serves(self, key: Key) -> bool:
-        cluster = self._cache.get(CAPI_CLUSTER, key.name, key.namespace)
-        conditions = ((cluster or {}).get("status") or {}).get("conditions") or ()
-        return any(c["type"] == "ControlPlaneAvailable" and c["status"] == "True" for c in conditions)

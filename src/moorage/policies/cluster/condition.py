@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from moorage.kube.clusters import Said
 from moorage.kube.events import Occurrence
 from moorage.policies.cluster.optins import shown
 from moorage.policies.cluster.plan import Invalid, Plan
@@ -29,15 +29,6 @@ ON_THE_WAY: Final = frozenset({PROGRESSING, ENGINE_STARTING})
 """Why the condition does not hold while all goes as it should: no news for anybody."""
 
 _SHOWN: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a condition says."""
-
-    ok: bool
-    reason: str
-    message: str = ""
 
 
 def of_plan(plan: Plan, policies: int, constraints: int, exceptions: int, lost: Sequence[str] = ()) -> Said:

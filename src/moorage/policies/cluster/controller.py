@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-import yaml
 from lightkube import AsyncClient
 
-from moorage.api.conditions import ConditionStatus, condition, get_condition, set_condition
+from moorage.api.conditions import get_condition
 from moorage.api.kubernetescluster import KubernetesCluster
 from moorage.api.meta import project_namespace, project_of
+from moorage.kube.clusters import Said, platform_kubeconfig, provider_name, serves, write_condition
 from moorage.kube.controller import Cache, Key, Result
 from moorage.kube.events import EventPoster
-from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, PROJECT, SECRET, Kind, Object
-from moorage.kube.objects import FAILED, UNREACHABLE, apply_status, delete, explain, get, is_passing
+from moorage.kube.kinds import CAPI_CLUSTER, KUBERNETES_CLUSTER, PROJECT, Kind, Object
+from moorage.kube.objects import FAILED, UNREACHABLE, apply_status, delete, explain, is_passing
 from moorage.policies.cluster import condition as saying
-from moorage.policies.cluster.condition import POLICIES_READY, Said
+from moorage.policies.cluster.condition import POLICIES_READY
 from moorage.policies.cluster.declared import Declared, declared
 from moorage.policies.cluster.gatekeeper_kinds import FIELD_MANAGER, POLICY_REPORT
 from moorage.policies.cluster.host import EngineHost, Place
@@ -88,7 +87,7 @@ class PoliciesController:
         wants = declared(self._project(key), obj)
         cluster = KubernetesCluster.parse(obj)
         had = get_condition(cluster.status.conditions, POLICIES_READY) if cluster.status else None
-        if (wants is None and had is None) or not self._serves(key) or cluster.spec.paused:
+        if (wants is None and had is None) or not serves(self._cache, key) or cluster.spec.paused:
             return Result()
         place = await self._place(key)
         if place is None:
@@ -181,41 +180,25 @@ class PoliciesController:
                 found.append(key)
         return found
 
-    def _serves(self, key: Key) -> bool:
-        cluster = self._cache.get(CAPI_CLUSTER, key.name, key.namespace)
-        conditions = ((cluster or {}).get("status") or {}).get("conditions") or ()
-        return any(c["type"] == "ControlPlaneAvailable" and c["status"] == "True" for c in conditions)
-
     async def _place(self, key: Key) -> Place | None:
-        secret = await get(self._client, SECRET, f"{key.name}-kubeconfig", key.namespace)
-        value = ((secret or {}).get("data") or {}).get("value")
-        if not value:
-            return None
-        kubeconfig: dict[str, Any] = yaml.safe_load(b64decode(value))
-        [entry, *_] = kubeconfig.get("clusters") or [{}]
-        return Place(str(key), str(entry.get("name", "")), kubeconfig)
+        kubeconfig = await platform_kubeconfig(self._client, key)
+        return Place(str(key), provider_name(kubeconfig), kubeconfig) if kubeconfig is not None else None
 
     async def _say(self, cluster: KubernetesCluster, said: Said) -> None:
-        old, now = cluster.status, self._clock()
-        state = ConditionStatus.TRUE if said.ok else ConditionStatus.FALSE
-        generation = cluster.metadata.generation
-        new = condition(
-            POLICIES_READY, state, said.reason, said.message, now=now, observed_generation=generation
-        )
-        before = get_condition(old.conditions, POLICIES_READY) if old is not None else None
-        [placed] = set_condition([before] if before is not None else [], new, now)
-        if before == placed:
-            return
-        if before is None or before.reason != placed.reason:
-            logger.info("%s/%s: %s: %s", cluster.metadata.namespace, cluster.metadata.name, *_pair(said))
-        metadata = {"name": cluster.metadata.name, "namespace": cluster.metadata.namespace}
-        written = await apply_status(
+        written = await write_condition(
             self._client,
-            KUBERNETES_CLUSTER,
-            {"metadata": metadata, "status": {"conditions": [placed.wire()]}},
+            self._cache,
+            cluster,
+            POLICIES_READY,
+            said,
             field_manager=FIELD_MANAGER,
+            now=self._clock(),
         )
-        self._cache.put(KUBERNETES_CLUSTER, written)
+        if written is None:
+            return
+        before = get_condition(cluster.status.conditions, POLICIES_READY) if cluster.status else None
+        if before is None or before.reason != said.reason:
+            logger.info("%s/%s: %s: %s", cluster.metadata.namespace, cluster.metadata.name, *_pair(said))
         await self._tell(written, said, before.reason if before is not None else "")
 
     async def _tell(self, cluster: Object, said: Said, before: str) -> None:

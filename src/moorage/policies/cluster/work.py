@@ -13,13 +13,14 @@ from typing import Any, Final
 from lightkube import AsyncClient
 
 from moorage.kube.client import connect
+from moorage.kube.clusters import Said
 from moorage.kube.kinds import Object
 from moorage.local import manifests
 from moorage.local.supervisor import in_thread
 from moorage.policies import exceptions as excepting
 from moorage.policies.cluster import approval, excepted, webhooks
 from moorage.policies.cluster.act import Interrupted, act, dismantle
-from moorage.policies.cluster.condition import Said, of_plan
+from moorage.policies.cluster.condition import of_plan
 from moorage.policies.cluster.declared import Declared
 from moorage.policies.cluster.host import EngineHost, EngineState, Place
 from moorage.policies.cluster.observe import namespace_labels, observe, policy_exceptions

@@ -11,7 +11,7 @@ import pytest
 from moorage.advisors.advice import Advice, Finding
 from moorage.advisors.audit.counts import Refused, Signal
 from moorage.advisors.audit.folding import Denial
-from moorage.advisors.cluster.condition import Said, said_of
+from moorage.advisors.cluster.condition import said_of
 from moorage.advisors.cluster.harm import find_harm
 from moorage.advisors.cluster.observe import Followed, granted
 from moorage.advisors.cluster.permissions import too_early
@@ -29,6 +29,7 @@ from moorage.advisors.cluster.timing import (
 )
 from moorage.advisors.cluster.topic import Found, Silent
 from moorage.advisors.permissions.model import Request, Who
+from moorage.kube.clusters import Said
 from moorage.reports.findings import Severity
 
 from ..permissions.helpers import account

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.policies.cluster.condition import Said, news, of_plan
+from moorage.kube.clusters import Said
+from moorage.policies.cluster.condition import news, of_plan
 from moorage.policies.cluster.optins import lost
 from moorage.policies.cluster.plan import Memory, Plan
 

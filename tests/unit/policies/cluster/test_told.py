@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from moorage.kube.clusters import Said
 from moorage.kube.events import Occurrence
 from moorage.kube.kinds import Object
-from moorage.policies.cluster.condition import Said
 from moorage.policies.cluster.controller import PoliciesController
 
 CLUSTER: Object = {"metadata": {"name": "web", "namespace": "project-shop", "uid": "1"}}
